@@ -1,0 +1,49 @@
+# make build   the binaries, beside their launchers in bin/
+# make test    all tests; those against real Kafka where java and mvn are present
+# make demo    two embedded clusters, two workers, a mirror between them (DEMO_SECONDS=20 ends by itself)
+# make bench   figures beside Java MirrorMaker 2 on real brokers (needs java and mvn)
+# make lint    gofmt, go vet, staticcheck, import rules
+# make check   lint, test and the race detector: what .ci/run does
+GO       ?= go
+VERSION  ?= $(shell cat VERSION)
+COMMIT   ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+STAMP     = -X tributary/internal/buildinfo.Version=$(VERSION) -X tributary/internal/buildinfo.Commit=$(COMMIT)
+BINARIES  = connect-distributed connect-standalone connect-mirror-maker connect-demo
+TOOL      = $(GO) tool -modfile=tools/go.mod
+UNIT      = $(shell $(GO) list ./... | grep -v /test/compat)
+# Packages with goroutines of their own.
+RACE      = ./connect/... ./connectors/... ./storage/... ./rest/... ./internal/kafka ./internal/metrics ./internal/logging
+
+.PHONY: build test unit compat demo bench lint race check clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w $(STAMP)' -o bin/ $(BINARIES:%=./cmd/%)
+
+test: unit compat
+
+unit:
+	$(GO) test -timeout 8m $(UNIT)
+
+compat: build
+	./test/compat/run.sh
+
+demo: build
+	./bin/connect-demo
+
+bench: build
+	./test/bench/run.sh
+
+lint:
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'gofmt -w these files' >&2; exit 1; }
+	$(GO) vet ./...
+	$(TOOL) staticcheck ./...
+	$(TOOL) depguard ./...
+
+race:
+	CGO_ENABLED=1 $(GO) test -race -timeout 15m $(RACE)
+
+check: lint test race
+
+clean:
+	rm -f $(BINARIES:%=bin/%)
+	$(GO) clean -testcache

@@ -1,0 +1,54 @@
+package connect
+
+// NoTimestamp is the Timestamp of a record that has none; the target cluster then
+// assigns its own. PartitionUnset is the Partition of a record that leaves the
+// choice to the producer's partitioner.
+const (
+	NoTimestamp    int64 = -1
+	PartitionUnset int32 = -1
+)
+
+// Header is one record header. Keys may repeat and their order is kept. A nil
+// Value is Kafka's null and differs from an empty byte slice.
+type Header struct {
+	Key    string
+	Schema *Schema
+	Value  any
+}
+
+// Record is what source and sink records have in common, and all that converters,
+// transformations and predicates see.
+type Record struct {
+	Topic     string
+	Partition int32 // the exact partition, or PartitionUnset
+	Timestamp int64 // milliseconds since 1970-01-01 UTC, or NoTimestamp
+
+	KeySchema   *Schema
+	Key         any
+	ValueSchema *Schema
+	Value       any
+	Headers     []Header
+}
+
+// SourceRecord is one record on its way from a source task to Kafka.
+//
+// A task hands it over with Poll and must not change it, nor the bytes it refers
+// to, until the record was acknowledged.
+type SourceRecord struct {
+	Record
+	// SourcePartition and SourceOffset say where the record was read: after the
+	// record is acknowledged by Kafka they become the committed position. A nil
+	// SourcePartition means that the record carries no position.
+	SourcePartition *SourcePartition
+	SourceOffset    SourceOffset
+}
+
+// RecordMetadata says where Kafka stored an acknowledged record.
+type RecordMetadata struct {
+	Topic     string
+	Partition int32
+	Offset    int64
+	// Timestamp is the record's timestamp in milliseconds, NoTimestamp when the
+	// broker did not report one.
+	Timestamp int64
+}
