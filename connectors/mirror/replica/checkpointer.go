@@ -1,0 +1,88 @@
+package replica
+
+import "slices"
+
+// CommittedOffset is what a consumer group committed for a partition.
+type CommittedOffset struct {
+	// Offset of the next record that the group reads. Negative means none: clients
+	// other than Java's can reset a group to that.
+	Offset int64
+	// Metadata is the text stored beside it; empty for none.
+	Metadata string
+}
+
+// Translator turns an offset on the source into one on the target, as
+// OffsetSyncStore.TranslateDownstream does.
+type Translator interface {
+	TranslateDownstream(tp TopicPartition, upstream int64) (downstream int64, ok bool)
+}
+
+// Checkpointer computes checkpoints for one mirror. It holds no state.
+type Checkpointer struct {
+	SourceAlias, TargetAlias string
+	Policy                   Policy
+	// Filter is asked about topics as named on the source.
+	Filter     TopicFilter
+	Translator Translator
+}
+
+// Checkpoints gives those that are to be written for group, by target partition in
+// order: committed is what the group committed on the source, last holds the newest
+// checkpoint of the group for each target partition.
+//
+// Let last advance when a checkpoint has been acknowledged, not before; then one that
+// could not be written is given again. (MirrorMaker 2 advances at once and loses it.)
+func (c Checkpointer) Checkpoints(group string, committed map[TopicPartition]CommittedOffset, last map[TopicPartition]Checkpoint) []Checkpoint {
+	var checkpoints []Checkpoint
+	for tp, offset := range committed {
+		if !c.Filter.ShouldReplicateTopic(tp.Topic) {
+			continue
+		}
+		checkpoint, ok := c.checkpoint(group, tp, offset)
+		if !ok {
+			continue
+		}
+		previous, found := last[checkpoint.TopicPartition]
+		if !found || MoreRecent(checkpoint, previous) {
+			checkpoints = append(checkpoints, checkpoint)
+		}
+	}
+	slices.SortFunc(checkpoints, func(a, b Checkpoint) int { return a.TopicPartition.Compare(b.TopicPartition) })
+	return checkpoints
+}
+
+// checkpoint translates one committed offset. It is false when there is nothing to
+// translate, or it cannot be done without guessing.
+func (c Checkpointer) checkpoint(group string, tp TopicPartition, committed CommittedOffset) (Checkpoint, bool) {
+	if committed.Offset < 0 {
+		return Checkpoint{}, false
+	}
+	downstream, ok := c.Translator.TranslateDownstream(tp, committed.Offset)
+	if !ok || downstream < 0 {
+		return Checkpoint{}, false
+	}
+	return Checkpoint{
+		Group:          group,
+		TopicPartition: c.TargetPartition(tp),
+		Upstream:       committed.Offset,
+		Downstream:     downstream,
+		Metadata:       committed.Metadata,
+	}, true
+}
+
+// TargetPartition names a partition of the source as the target knows it: a topic
+// that came from the target goes home ("B.t" read on A is "t" on B), any other is
+// where the mirror puts it ("t" of A is "A.t" on B).
+func (c Checkpointer) TargetPartition(tp TopicPartition) TopicPartition {
+	if source, ok := c.Policy.TopicSource(tp.Topic); ok && source == c.TargetAlias {
+		return TopicPartition{Topic: c.Policy.OriginalTopic(tp.Topic), Partition: tp.Partition}
+	}
+	return TopicPartition{Topic: c.Policy.FormatRemoteTopic(c.SourceAlias, tp.Topic), Partition: tp.Partition}
+}
+
+// MoreRecent reports whether next is worth writing after last, both of one group and
+// partition. The downstream offset must rise, so that a coarser translation never
+// takes a group back; unless the group itself went back on the source.
+func MoreRecent(next, last Checkpoint) bool {
+	return next.Upstream < last.Upstream || next.Downstream > last.Downstream
+}

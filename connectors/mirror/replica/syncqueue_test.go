@@ -1,0 +1,300 @@
+package replica
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+var errSend = errors.New("send failed")
+
+func TestLagRuleDecidesAsMirrorMaker(t *testing.T) {
+	steps := []struct {
+		up, down int64
+		now      bool
+	}{
+		{0, 100, true},  // first
+		{2, 102, true},  // gap in the source
+		{3, 152, false}, // 49 behind
+		{4, 153, true},  // 50 behind
+		{5, 154, false},
+		{6, 203, false},
+		{7, 204, true},
+		{2, 206, true}, // source went back
+		{3, 207, false},
+		{4, 3, true}, // target went back
+		{5, 4, false},
+		{7, 6, true},
+	}
+	state, rule := NewPartitionSyncState(), LagRule(50)
+	for _, step := range steps {
+		if got := state.Record(rule, step.up, step.down); got != step.now {
+			t.Errorf("(%d, %d): sync now = %v, want %v", step.up, step.down, got, step.now)
+		}
+	}
+}
+
+func TestLagRuleWithoutAllowedLagSyncsEachRecord(t *testing.T) {
+	state := NewPartitionSyncState()
+	for i := int64(0); i < 5; i++ {
+		if !state.Record(LagRule(0), i, i) {
+			t.Errorf("record %d is not synced", i)
+		}
+	}
+}
+
+func TestLagRuleSyncsOneRecordIn101ByDefault(t *testing.T) {
+	state := NewPartitionSyncState()
+	var synced []int64
+	for i := int64(0); i <= 303; i++ {
+		if state.Record(LagRule(100), i, i) {
+			synced = append(synced, i)
+		}
+	}
+	if diff := cmp.Diff([]int64{0, 101, 202, 303}, synced); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// takeAll takes what the queue has to send.
+func takeAll(q *SyncQueue) []OffsetSync {
+	var taken []OffsetSync
+	for s, ok := q.Next(); ok; s, ok = q.Next() {
+		taken = append(taken, s)
+	}
+	return taken
+}
+
+func expectTaken(t *testing.T, q *SyncQueue, want ...OffsetSync) {
+	t.Helper()
+	if diff := cmp.Diff(want, takeAll(q)); diff != "" {
+		t.Errorf("syncs to send (-want +got):\n%s", diff)
+	}
+}
+
+var (
+	t0 = TopicPartition{"t", 0}
+	t1 = TopicPartition{"t", 1}
+	t2 = TopicPartition{"t", 2}
+)
+
+func TestFirstRecordIsSyncedAtOnceAndLaterOnesWithTheNextCommit(t *testing.T) {
+	q := NewSyncQueue(LagRule(100), 10)
+	q.Acked(t0, 5, 50)
+	first := OffsetSync{t0, 5, 50}
+	expectTaken(t, q, first)
+	q.Sent(first, nil)
+
+	q.Acked(t0, 6, 51)
+	q.Acked(t0, 7, 52)
+	expectTaken(t, q)
+	if !q.Idle() || q.Unsent() != 1 {
+		t.Errorf("Idle() = %v, Unsent() = %d; want true, 1", q.Idle(), q.Unsent())
+	}
+
+	q.Promote()
+	expectTaken(t, q, OffsetSync{t0, 7, 52})
+	q.Promote()
+	expectTaken(t, q)
+}
+
+func TestSyncsAreSentInTheOrderTheirPartitionsBecameDue(t *testing.T) {
+	q := NewSyncQueue(LagRule(100), 10)
+	for _, tp := range []TopicPartition{t1, t0, t2} {
+		q.Acked(tp, 0, 0)
+	}
+	q.Acked(t1, 5, 5) // A gap: replaces the pending sync of t1 in its place.
+	expectTaken(t, q, OffsetSync{t1, 5, 5}, OffsetSync{t0, 0, 0}, OffsetSync{t2, 0, 0})
+}
+
+func TestAnImmediateSyncReplacesTheDelayedOne(t *testing.T) {
+	q := NewSyncQueue(LagRule(100), 10)
+	q.Acked(t0, 0, 0)
+	q.Sent(takeAll(q)[0], nil)
+	q.Acked(t0, 1, 1)
+	q.Acked(t0, 9, 2)
+	expectTaken(t, q, OffsetSync{t0, 9, 2})
+	q.Promote()
+	expectTaken(t, q)
+	if q.Unsent() != 0 {
+		t.Errorf("%d syncs left", q.Unsent())
+	}
+}
+
+func TestACompletionMakesRoomForTheNextSync(t *testing.T) {
+	q := NewSyncQueue(LagRule(100), 1)
+	q.Acked(t0, 0, 0)
+	q.Acked(t1, 0, 0)
+	expectTaken(t, q, OffsetSync{t0, 0, 0})
+	if q.Idle() {
+		t.Error("idle with a sync in flight and one due")
+	}
+	q.Sent(OffsetSync{t0, 0, 0}, nil)
+	expectTaken(t, q, OffsetSync{t1, 0, 0})
+	q.Sent(OffsetSync{t1, 0, 0}, nil)
+	if !q.Idle() || q.Unsent() != 0 {
+		t.Errorf("Idle() = %v, Unsent() = %d; want true, 0", q.Idle(), q.Unsent())
+	}
+}
+
+func TestAPartitionHasOneSyncInFlightAtATime(t *testing.T) {
+	q := NewSyncQueue(LagRule(0), 10)
+	q.Acked(t0, 0, 0)
+	first := takeAll(q)[0]
+	q.Acked(t0, 1, 1)
+	q.Acked(t0, 2, 2)
+	expectTaken(t, q)
+	q.Sent(first, nil)
+	expectTaken(t, q, OffsetSync{t0, 2, 2})
+}
+
+func TestAFailedSyncIsSentAgainWithTheNextCommit(t *testing.T) {
+	q := NewSyncQueue(LagRule(100), 10)
+	q.Acked(t0, 0, 0)
+	failed := takeAll(q)[0]
+	q.Sent(failed, errSend)
+	expectTaken(t, q)
+	q.Promote()
+	expectTaken(t, q, failed)
+	q.Sent(failed, nil)
+	q.Promote()
+	expectTaken(t, q)
+}
+
+func TestAFailedSyncDoesNotCountAsTheLastOne(t *testing.T) {
+	q := NewSyncQueue(LagRule(100), 10)
+	q.Acked(t0, 0, 0)
+	q.Sent(takeAll(q)[0], nil)
+	for i := int64(1); i <= 101; i++ {
+		q.Acked(t0, i, i)
+	}
+	expectTaken(t, q, OffsetSync{t0, 101, 101})
+	q.Sent(OffsetSync{t0, 101, 101}, errSend)
+	// Judged by the last acknowledged sync, 0, this record is too far behind.
+	q.Acked(t0, 102, 102)
+	expectTaken(t, q, OffsetSync{t0, 102, 102})
+	q.Sent(OffsetSync{t0, 102, 102}, nil)
+	q.Acked(t0, 103, 103)
+	expectTaken(t, q)
+}
+
+func TestAFailedSyncGivesWayToANewerOne(t *testing.T) {
+	q := NewSyncQueue(LagRule(100), 10)
+	q.Acked(t0, 0, 0)
+	q.Acked(t1, 0, 0)
+	inFlight := takeAll(q)
+	q.Acked(t0, 1, 1) // delayed
+	q.Acked(t1, 5, 1) // pending: a gap
+	for _, s := range inFlight {
+		q.Sent(s, errSend)
+	}
+	expectTaken(t, q, OffsetSync{t1, 5, 1})
+	q.Promote()
+	expectTaken(t, q, OffsetSync{t0, 1, 1})
+}
+
+func TestSentIgnoresWhatIsNotInFlight(t *testing.T) {
+	q := NewSyncQueue(LagRule(100), 1)
+	q.Sent(OffsetSync{t0, 0, 0}, errSend)
+	q.Acked(t0, 0, 0)
+	q.Sent(OffsetSync{t0, 0, 0}, errSend)
+	expectTaken(t, q, OffsetSync{t0, 0, 0})
+	if _, ok := q.Next(); ok {
+		t.Error("a permit too many")
+	}
+}
+
+// A topic's readers depend on three promises, whatever fails in between: the syncs of
+// a partition arrive in the order of its records, no more than the permitted number
+// is in flight, and once sending works the newest record of each partition is synced.
+func TestSyncQueueLosesAndReordersNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		permits := rapid.IntRange(1, 3).Draw(t, "permits")
+		q := NewSyncQueue(LagRule(rapid.Int64Range(0, 5).Draw(t, "lag")), permits)
+		tps := []TopicPartition{t0, t1, t2, {"u", 0}}
+		next := map[TopicPartition]OffsetSync{}
+		last := map[TopicPartition]OffsetSync{}
+		arrived := map[TopicPartition][]OffsetSync{}
+		var inFlight []OffsetSync
+
+		complete := func(i int, err error) {
+			s := inFlight[i]
+			inFlight = slices.Delete(inFlight, i, i+1)
+			if err == nil {
+				arrived[s.TopicPartition] = append(arrived[s.TopicPartition], s)
+			}
+			q.Sent(s, err)
+		}
+		take := func() {
+			inFlight = append(inFlight, takeAll(q)...)
+			if len(inFlight) > permits {
+				t.Fatalf("%d syncs in flight with %d permits", len(inFlight), permits)
+			}
+		}
+		for range rapid.IntRange(0, 60).Draw(t, "steps") {
+			switch action := rapid.IntRange(0, 9).Draw(t, "action"); {
+			case action < 5:
+				tp := rapid.SampledFrom(tps).Draw(t, "partition")
+				s := OffsetSync{tp, next[tp].Upstream + rapid.Int64Range(0, 1).Draw(t, "gap"), next[tp].Downstream}
+				q.Acked(tp, s.Upstream, s.Downstream)
+				last[tp] = s
+				next[tp] = OffsetSync{tp, s.Upstream + 1, s.Downstream + 1}
+			case action == 5:
+				q.Promote()
+			case len(inFlight) > 0:
+				var err error
+				if rapid.Bool().Draw(t, "fails") {
+					err = errSend
+				}
+				complete(rapid.IntRange(0, len(inFlight)-1).Draw(t, "completes"), err)
+			}
+			take()
+		}
+
+		// The end of the task: all that is in flight fails, then sending works.
+		for len(inFlight) > 0 {
+			complete(0, errSend)
+		}
+		q.Promote()
+		for take(); len(inFlight) > 0; take() {
+			complete(0, nil)
+		}
+		if !q.Idle() || q.Unsent() != 0 {
+			t.Fatalf("Idle() = %v, Unsent() = %d after draining", q.Idle(), q.Unsent())
+		}
+		for tp, want := range last {
+			got := arrived[tp]
+			if len(got) == 0 || got[len(got)-1] != want {
+				t.Fatalf("%v: syncs %v do not end with the last record %v", tp, got, want)
+			}
+			if !slices.IsSortedFunc(got, func(a, b OffsetSync) int { return int(a.Upstream - b.Upstream) }) {
+				t.Fatalf("%v: syncs %v are out of order", tp, got)
+			}
+		}
+	})
+}
+
+// While sending works, no acknowledged record is further than offset.lag.max from a
+// sync that has been sent or is due.
+func TestSyncQueueKeepsTheLagBounded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const lagMax = 10
+		q := NewSyncQueue(LagRule(lagMax), 10)
+		var up, down, synced int64 = 0, 0, -1
+		for range rapid.IntRange(1, 50).Draw(t, "records") {
+			q.Acked(t0, up, down)
+			for _, s := range takeAll(q) {
+				synced = s.Downstream
+				q.Sent(s, nil)
+			}
+			if synced < 0 || down-(synced+translationReach) >= lagMax {
+				t.Fatalf("record at %d, last sync at %d", down, synced)
+			}
+			up += 1 + rapid.Int64Range(0, 1).Draw(t, "gap")
+			down += 1 + rapid.Int64Range(0, 3).Draw(t, "downstream gap")
+		}
+	})
+}
