@@ -1,0 +1,41 @@
+package group
+
+import (
+	"context"
+
+	"tributary/connect/group/assign"
+	"tributary/connect/group/protocol"
+)
+
+// Handler is the worker's side of its membership: what it reports, what it is
+// given, what it must give back. All calls come from the member's goroutine, one at
+// a time; none while another is running.
+type Handler interface {
+	// BeforeJoin is called before each JoinGroup. It returns when work that a change of
+	// the config topic made stale has stopped, so that a completed round means that
+	// nobody runs it any more, and not later than ctx ends.
+	BeforeJoin(ctx context.Context)
+	// ConfigOffset is how far the worker has read the config topic, for the metadata.
+	ConfigOffset() int64
+	// Configured is what the config topic says now; the leader assigns from it.
+	Configured() assign.Configured
+	// Revoke returns when the given work has stopped and its statuses are written, or
+	// when ctx ends: the member goes on then whatever has become of it.
+	Revoke(ctx context.Context, work assign.Work)
+	// Assigned reports a completed round. It must not block. If the round failed, or
+	// cannot be settled, the handler asks for another one once it has done its part.
+	Assigned(round Round)
+}
+
+// Round is a completed rebalance, as its member sees it.
+type Round struct {
+	Generation int
+	MemberID   string
+	Protocol   protocol.Subprotocol
+	// Snapshot is all the work the member now holds, with the leader, the config offset
+	// and the error of the round.
+	Snapshot protocol.Assignment
+}
+
+// Leader reports whether the member leads the group.
+func (r Round) Leader() bool { return r.MemberID != "" && r.MemberID == r.Snapshot.Leader }

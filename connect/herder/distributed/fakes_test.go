@@ -1,0 +1,420 @@
+package distributed
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tributary/connect"
+	"tributary/connect/group"
+	"tributary/connect/group/assign"
+	"tributary/connect/group/protocol"
+	"tributary/connect/plugin"
+	"tributary/connect/worker"
+	"tributary/storage"
+	"tributary/storage/memstore"
+)
+
+// hub is a broker's group coordinator in miniature: when a member asks for a round, all
+// members join, the first leads and assigns, and everyone hears the outcome.
+type hub struct {
+	mu         sync.Mutex
+	members    []*hubMember
+	generation int
+	state      assign.State
+	wake       chan struct{}
+}
+
+type hubMember struct {
+	hub      *hub
+	id, url  string
+	handler  group.Handler
+	snapshot *protocol.Assignment
+	wants    bool
+	away     bool
+}
+
+func newHub() *hub { return &hub{wake: make(chan struct{}, 1)} }
+
+func (h *hub) member(id, url string) *hubMember { return &hubMember{hub: h, id: id, url: url} }
+
+func (h *hub) poke() {
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run carries out rounds until ctx ends.
+func (h *hub) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.wake:
+		}
+		for h.round(ctx) {
+		}
+	}
+}
+
+func (h *hub) round(ctx context.Context) bool {
+	h.mu.Lock()
+	wanted := false
+	var members []*hubMember
+	for _, m := range h.members {
+		wanted = wanted || m.wants
+		if !m.away {
+			members = append(members, m)
+		}
+		m.wants = false
+	}
+	h.mu.Unlock()
+	if !wanted || len(members) == 0 || ctx.Err() != nil {
+		return false
+	}
+	r := assign.Round{Leader: members[0].id, Members: map[string]assign.Member{}, Generation: int32(h.generation + 1), LastCompleted: int32(h.generation), Now: time.Now()}
+	h.generation++
+	for _, m := range members {
+		m.handler.BeforeJoin(ctx)
+	}
+	for _, m := range members {
+		held := assign.Work{}
+		if m.snapshot != nil {
+			held = m.snapshot.Assigned
+		}
+		r.Members[m.id] = assign.Member{URL: m.url, ConfigOffset: m.handler.ConfigOffset(), Held: held}
+	}
+	r.Configured, r.Fresh = members[0].handler.Configured(), members[0].handler.Configured
+	plan, next := assign.Incremental(assign.Config{}, h.state, r)
+	h.state = next
+	assignments := protocol.Assignments(protocol.Sessioned, plan)
+	for _, m := range members {
+		received := assignments[m.id]
+		merged := protocol.Merge(protocol.Sessioned, m.snapshot, received)
+		if !received.Revoked.Empty() {
+			m.handler.Revoke(ctx, received.Revoked)
+		}
+		m.snapshot = &merged
+		m.handler.Assigned(group.Round{Generation: h.generation, MemberID: m.id, Protocol: protocol.Sessioned, Snapshot: merged})
+	}
+	return true
+}
+
+func (m *hubMember) Start(_ context.Context, handler group.Handler) {
+	m.hub.mu.Lock()
+	m.handler, m.wants = handler, true
+	m.hub.members = append(m.hub.members, m)
+	m.hub.mu.Unlock()
+	m.hub.poke()
+}
+
+func (m *hubMember) Stop(context.Context) {
+	m.hub.mu.Lock()
+	m.hub.members = slices.DeleteFunc(m.hub.members, func(o *hubMember) bool { return o == m })
+	for _, o := range m.hub.members {
+		o.wants = true
+	}
+	m.hub.mu.Unlock()
+	m.hub.poke()
+}
+
+func (m *hubMember) Rejoin(string) {
+	m.hub.mu.Lock()
+	m.wants, m.away = true, false
+	m.hub.mu.Unlock()
+	m.hub.poke()
+}
+
+func (m *hubMember) Suspend(string) {
+	m.hub.mu.Lock()
+	m.away = true
+	m.hub.mu.Unlock()
+}
+
+func (m *hubMember) Settled() {
+	if m.snapshot != nil && !m.snapshot.Revoked.Empty() {
+		m.snapshot.Revoked = assign.Work{}
+		m.Rejoin("revoked")
+	}
+}
+
+func (m *hubMember) OwnerURL(id connect.TaskID) string {
+	for _, o := range m.hub.members {
+		if slices.Contains(ids(o.snapshot.Assigned), id) {
+			return o.url
+		}
+	}
+	return ""
+}
+
+// ledger knows what all workers of a test run, and notices when two run the same.
+type ledger struct {
+	mu      sync.Mutex
+	running map[connect.TaskID]string
+	events  []string
+	doubled []string
+}
+
+func (l *ledger) start(worker string, id connect.TaskID, detail string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if other, runs := l.running[id]; runs {
+		l.doubled = append(l.doubled, fmt.Sprintf("%v started on %s while on %s", id, worker, other))
+	}
+	l.running[id] = worker
+	l.events = append(l.events, fmt.Sprintf("%s start %s-%d %s", worker, id.Connector, id.Task, detail))
+}
+
+func (l *ledger) stop(worker string, id connect.TaskID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.running, id)
+	l.events = append(l.events, fmt.Sprintf("%s stop %s-%d", worker, id.Connector, id.Task))
+}
+
+func (l *ledger) owners() map[connect.TaskID]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := map[connect.TaskID]string{}
+	for id, w := range l.running {
+		out[id] = w
+	}
+	return out
+}
+
+// runner is a worker whose connectors split into as many tasks as their configuration
+// says in "n", each knowing the value of "v".
+type runner struct {
+	name     string
+	ledger   *ledger
+	listener worker.Listener
+	mu       sync.Mutex
+	configs  map[string]map[string]string
+	tasks    map[connect.TaskID]bool
+	targets  map[string]storage.TargetState
+	// stopDelay makes tasks slow to stop.
+	stopDelay time.Duration
+}
+
+func (r *runner) StartConnector(name string, config map[string]string, target storage.TargetState) error {
+	r.mu.Lock()
+	r.configs[name], r.targets[name] = config, target
+	r.mu.Unlock()
+	r.ledger.start(r.name, connectorID(name), "v="+config["v"]+" "+string(target))
+	switch {
+	case config["fail"] != "":
+		r.listener.ConnectorState(name, storage.StateFailed, "told to fail", "1")
+	case target == storage.Started:
+		r.listener.ConnectorState(name, storage.StateRunning, "", "1")
+		r.listener.TaskConfigsRequested(name)
+	default:
+		r.listener.ConnectorState(name, storage.State(target), "", "1")
+	}
+	return nil
+}
+
+func (r *runner) StartTask(id connect.TaskID, _, config map[string]string, target storage.TargetState, _ int) error {
+	r.mu.Lock()
+	r.tasks[id] = true
+	r.mu.Unlock()
+	r.ledger.start(r.name, id, "v="+config["v"])
+	state := storage.StateRunning
+	if target == storage.Paused {
+		state = storage.StatePaused
+	}
+	r.listener.TaskState(id, state, "", "1")
+	return nil
+}
+
+func (r *runner) StopConnectors(_ context.Context, names ...string) []string {
+	for _, n := range names {
+		r.mu.Lock()
+		delete(r.configs, n)
+		r.mu.Unlock()
+		r.ledger.stop(r.name, connectorID(n))
+		r.listener.ConnectorState(n, storage.StateUnassigned, "", "")
+	}
+	return nil
+}
+
+func (r *runner) StopTasks(_ context.Context, stop ...connect.TaskID) []connect.TaskID {
+	time.Sleep(r.stopDelay)
+	for _, id := range stop {
+		r.mu.Lock()
+		delete(r.tasks, id)
+		r.mu.Unlock()
+		r.ledger.stop(r.name, id)
+		r.listener.TaskState(id, storage.StateUnassigned, "", "")
+	}
+	return nil
+}
+
+func (r *runner) SetTargetState(connector string, target storage.TargetState) {
+	r.mu.Lock()
+	_, here := r.configs[connector]
+	var tasks []connect.TaskID
+	for id := range r.tasks {
+		if id.Connector == connector {
+			tasks = append(tasks, id)
+		}
+	}
+	r.targets[connector] = target
+	r.mu.Unlock()
+	state := map[storage.TargetState]storage.State{storage.Started: storage.StateRunning, storage.Paused: storage.StatePaused, storage.Stopped: storage.StateStopped}[target]
+	if here {
+		r.listener.ConnectorState(connector, state, "", "1")
+		if target == storage.Started {
+			r.listener.TaskConfigsRequested(connector)
+		}
+	}
+	for _, id := range tasks {
+		if target != storage.Stopped {
+			r.listener.TaskState(id, state, "", "1")
+		}
+	}
+}
+
+func (r *runner) TaskConfigs(_ context.Context, connector string) ([]map[string]string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	config, ok := r.configs[connector]
+	if !ok || r.targets[connector] != storage.Started {
+		return nil, &worker.NotRunningError{Connector: connector}
+	}
+	var n int
+	if _, err := fmt.Sscan(config["n"], &n); err != nil {
+		return nil, err
+	}
+	out := make([]map[string]string, n)
+	for i := range out {
+		out[i] = map[string]string{"v": config["v"], "i": fmt.Sprint(i)}
+	}
+	return out, nil
+}
+
+func (r *runner) Stop(ctx context.Context) error {
+	r.mu.Lock()
+	var tasks []connect.TaskID
+	var connectors []string
+	for id := range r.tasks {
+		tasks = append(tasks, id)
+	}
+	for c := range r.configs {
+		connectors = append(connectors, c)
+	}
+	r.mu.Unlock()
+	r.StopTasks(ctx, tasks...)
+	r.StopConnectors(ctx, connectors...)
+	return nil
+}
+
+// cluster is what the workers of a test share.
+type cluster struct {
+	t        *testing.T
+	hub      *hub
+	ledger   *ledger
+	configs  *memstore.Topic
+	statuses *memstore.Topic
+	herders  map[string]*Herder
+	stops    map[string]func()
+	wg       sync.WaitGroup
+}
+
+// newCluster returns a group without members. Tests call it inside a synctest bubble.
+func newCluster(t *testing.T) *cluster {
+	c := &cluster{t: t, hub: newHub(), ledger: &ledger{running: map[connect.TaskID]string{}},
+		configs: memstore.NewTopic(), statuses: memstore.NewTopic(),
+		herders: map[string]*Herder{}, stops: map[string]func(){}}
+	ctx, cancel := context.WithCancel(t.Context())
+	c.wg.Go(func() { c.hub.run(ctx) })
+	t.Cleanup(func() {
+		for _, stop := range c.stops {
+			stop()
+		}
+		cancel()
+		c.wg.Wait()
+		if len(c.ledger.doubled) > 0 {
+			t.Errorf("work ran twice: %v", c.ledger.doubled)
+		}
+	})
+	return c
+}
+
+// RoundTrip carries the internal requests that followers send to the leader's URL,
+// which in these tests is http://<worker>/, to that worker's herder.
+func (c *cluster) RoundTrip(req *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	path := strings.Split(strings.Trim(req.URL.Path, "/"), "/")
+	var configs []map[string]string
+	if err := json.Unmarshal(body, &configs); err != nil {
+		return nil, err
+	}
+	err = c.herders[req.URL.Host].PutTaskConfigs(req.Context(), path[1], configs, protocol.SignedRequest{
+		Signature: req.Header.Get(protocol.SignatureHeader), Algorithm: req.Header.Get(protocol.SignatureAlgorithmHeader), Body: body})
+	answer := httptest.NewRecorder()
+	var refused *protocol.SignatureError
+	switch {
+	case errors.As(err, &refused):
+		http.Error(answer, err.Error(), refused.Status)
+	case err != nil:
+		http.Error(answer, err.Error(), http.StatusConflict)
+	default:
+		answer.WriteHeader(http.StatusNoContent)
+	}
+	return answer.Result(), nil
+}
+
+func (c *cluster) start(name string, change func(*Options, *runner)) *Herder {
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	plugins, err := plugin.NewRegistry()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	r := &runner{name: name, ledger: c.ledger, configs: map[string]map[string]string{}, tasks: map[connect.TaskID]bool{}, targets: map[string]storage.TargetState{}}
+	opts := Options{
+		WorkerID: name, ClusterID: func() string { return "test" },
+		Configs:  memstore.NewConfigStore(c.configs, false, log),
+		Statuses: memstore.NewStatusStore(c.statuses, log),
+		Offsets:  memstore.NewOffsetStore(nil, "offsets", log),
+		Plugins:  plugins,
+		Group:    c.hub.member(name, "http://"+name+"/"),
+		NewRunner: func(l worker.Listener) (Runner, error) {
+			r.listener = l
+			return r, nil
+		},
+		SyncTimeout: 3 * time.Second, SyncBackoff: time.Second,
+		SignatureAlgorithm: protocol.DefaultAlgorithm, VerificationAlgorithms: []string{protocol.DefaultAlgorithm},
+		TopicTracking: true, TopicTrackingReset: true,
+		HTTP: &http.Client{Transport: c}, Logger: log,
+	}
+	if change != nil {
+		change(&opts, r)
+	}
+	h, err := New(opts)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.herders[name] = h
+	ctx, cancel := context.WithCancel(c.t.Context())
+	c.wg.Go(func() {
+		if err := h.Run(ctx); err != nil {
+			c.t.Errorf("worker %s: %v", name, err)
+		}
+	})
+	c.stops[name] = func() { cancel(); <-h.ended }
+	return h
+}

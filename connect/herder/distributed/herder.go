@@ -1,0 +1,248 @@
+package distributed
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tributary/connect"
+	"tributary/connect/group"
+	"tributary/connect/group/protocol"
+	"tributary/connect/herder"
+	"tributary/connect/plugin"
+	"tributary/connect/worker"
+	"tributary/storage"
+)
+
+// Runner is what the herder needs of a worker. Calls other than the Stop ones and
+// TaskConfigs return at once; what happens is told to the worker.Listener.
+type Runner interface {
+	// A start fails only if the instance is here already or the worker has stopped.
+	StartConnector(name string, config map[string]string, target storage.TargetState) error
+	// taskCount is how many tasks the connector has, to be held against tasks.max.
+	StartTask(id connect.TaskID, connectorConfig, taskConfig map[string]string, target storage.TargetState, taskCount int) error
+	// StopConnectors and StopTasks return when all are stopped or were cut off, and name
+	// the latter.
+	StopConnectors(ctx context.Context, names ...string) []string
+	StopTasks(ctx context.Context, ids ...connect.TaskID) []connect.TaskID
+	SetTargetState(connector string, target storage.TargetState)
+	// TaskConfigs asks the running connector to divide its work.
+	TaskConfigs(ctx context.Context, connector string) ([]map[string]string, error)
+	// Stop stops everything; the error names what was cut off.
+	Stop(ctx context.Context) error
+}
+
+// Group is the worker's membership (see group.Handler for the other direction).
+type Group interface {
+	// Start joins, in the background, and keeps the membership until Stop.
+	Start(ctx context.Context, handler group.Handler)
+	// Stop leaves the group and awaits the member's goroutines.
+	Stop(ctx context.Context)
+	// Rejoin asks for another round. Asking twice is asking once.
+	Rejoin(reason string)
+	// Suspend leaves the group until Rejoin is called: the worker cannot do its part.
+	Suspend(reason string)
+	// Settled says that the work of the last round has been started: revocations that it
+	// brought are forgotten, and if there were any, another round places that work.
+	Settled()
+	// OwnerURL is the worker that runs a connector (Task -1) or task, as far as the
+	// leader knows; "" when it is unknown or this worker does not lead.
+	OwnerURL(id connect.TaskID) string
+}
+
+// Options are what a Herder is made of.
+type Options struct {
+	// WorkerID is this worker in statuses: its advertised host:port.
+	WorkerID string
+	// ClusterID returns the id of the Kafka cluster, "" while it is unknown.
+	ClusterID func() string
+	Configs   storage.ConfigStore
+	Statuses  storage.StatusStore
+	Offsets   storage.OffsetStore
+	Plugins   *plugin.Registry
+	Group     Group
+	// NewRunner makes the worker that reports to the given listener.
+	NewRunner func(worker.Listener) (Runner, error)
+	// Validate checks a connector configuration before it is written; nil accepts all.
+	Validate func(ctx context.Context, config map[string]string) error
+
+	// SyncTimeout bounds reading the config topic after a round, and SyncBackoff is the
+	// pause after it failed (worker.sync.timeout.ms, worker.unsync.backoff.ms).
+	SyncTimeout, SyncBackoff time.Duration
+	Keys                     protocol.KeyPolicy
+	SignatureAlgorithm       string
+	VerificationAlgorithms   []string
+	// TopicTracking and TopicTrackingReset are topic.tracking.enable and
+	// topic.tracking.allow.reset.
+	TopicTracking, TopicTrackingReset bool
+	// LeaderPath stands before /connectors in requests to the leader: empty, or the
+	// escaped /source/target of a dedicated MirrorMaker's flow.
+	LeaderPath string
+	HTTP       *http.Client
+	// OnLeader, if set, is called on a goroutine of its own each time this worker settles
+	// a round as leader that it did not lead before.
+	OnLeader func(ctx context.Context)
+	Logger   *slog.Logger
+}
+
+// Herder is a herder.Herder for one member of a Connect group.
+type Herder struct {
+	opts   Options
+	log    *slog.Logger
+	runner Runner
+	loop   *mailbox
+	writer *writer
+	ended  chan struct{}
+	// ready is closed when the first round was settled.
+	ready     chan struct{}
+	readyOnce sync.Once
+	// background is awaited at the end: everything that the loop started.
+	background sync.WaitGroup
+	runCtx     context.Context
+	view       atomic.Pointer[view]
+
+	// What follows belongs to the loop.
+	round     group.Round
+	roundSeq  int
+	settled   bool // the round's work may run: this worker has read the config topic as far
+	wasLeader bool
+	halted    bool
+	assigned  map[connect.TaskID]bool
+	instances map[connect.TaskID]*instance
+	blocked   map[string]bool // connectors whose tasks wait for the next round
+	known     map[string]bool // connectors that the group was told to place
+	quiet     []quietWaiter
+	starts    map[connect.TaskID][]chan error
+	reconfigs map[string]*reconfiguration
+	keyTimer  *time.Timer
+}
+
+// view is the part of the loop's state that requests need, replaced as a whole.
+type view struct {
+	round          group.Round
+	rebalanceAhead bool // the config topic asks for a round that has not come yet
+	assigned       map[connect.TaskID]bool
+}
+
+var _ herder.Herder = (*Herder)(nil)
+var _ worker.Listener = (*Herder)(nil)
+var _ storage.ConfigEvents = (*Herder)(nil)
+var _ group.Handler = (*Herder)(nil)
+
+// New returns a herder that does nothing until Run.
+func New(opts Options) (*Herder, error) {
+	if opts.HTTP == nil {
+		opts.HTTP = &http.Client{Timeout: 90 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	}
+	h := &Herder{
+		opts: opts, log: opts.Logger,
+		loop: newMailbox(), writer: newWriter(), ended: make(chan struct{}), ready: make(chan struct{}),
+		assigned: map[connect.TaskID]bool{}, instances: map[connect.TaskID]*instance{},
+		blocked: map[string]bool{}, known: map[string]bool{},
+		starts: map[connect.TaskID][]chan error{}, reconfigs: map[string]*reconfiguration{},
+	}
+	h.view.Store(&view{})
+	runner, err := opts.NewRunner(h)
+	if err != nil {
+		return nil, fmt.Errorf("create the worker: %w", err)
+	}
+	h.runner = runner
+	return h, nil
+}
+
+// Run reads the internal topics, joins the group and works until ctx ends; then it
+// stops all work, leaves the group and closes the stores. It returns an error when it
+// could not start.
+func (h *Herder) Run(ctx context.Context) error {
+	defer close(h.ended)
+	defer h.opts.Offsets.Stop()
+	if err := h.opts.Offsets.Start(ctx); err != nil {
+		return stopped(ctx, fmt.Errorf("start the offset store: %w", err))
+	}
+	defer h.opts.Statuses.Stop()
+	if err := h.opts.Statuses.Start(ctx); err != nil {
+		return stopped(ctx, fmt.Errorf("start the status store: %w", err))
+	}
+	defer h.opts.Configs.Stop()
+	if err := h.opts.Configs.Start(ctx, h); err != nil {
+		return stopped(ctx, fmt.Errorf("start the config store: %w", err))
+	}
+
+	// The loop outlives ctx: stopping the work needs it.
+	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	h.runCtx = runCtx
+	var serving sync.WaitGroup
+	serving.Go(func() { h.loop.run(runCtx) })
+	serving.Go(func() { h.writer.run(runCtx) })
+	h.opts.Group.Start(runCtx, h)
+	h.log.Info("Herder started")
+
+	<-ctx.Done()
+	h.log.Info("Herder stopping")
+	halted := make(chan struct{})
+	h.loop.post(func() { h.halt(); close(halted) })
+	<-halted
+	if err := h.runner.Stop(runCtx); err != nil {
+		h.log.Warn("Not all work stopped in time", "error", err)
+	}
+	flushCtx, done := context.WithTimeout(runCtx, stopBudget)
+	if err := h.opts.Statuses.Flush(flushCtx); err != nil {
+		h.log.Warn("Not all statuses were written before the end", "error", err)
+	}
+	h.opts.Group.Stop(flushCtx)
+	done()
+	cancel()
+	serving.Wait()
+	h.background.Wait()
+	h.log.Info("Herder stopped")
+	return nil
+}
+
+// stopBudget bounds the farewells to the cluster when the worker stops.
+const stopBudget = 5 * time.Second
+
+// stopped hides an error that is only the echo of the end of ctx.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
+// halt makes the loop start nothing more.
+func (h *Herder) halt() {
+	h.halted = true
+	if h.keyTimer != nil {
+		h.keyTimer.Stop()
+	}
+	for _, r := range h.reconfigs {
+		r.cancel()
+	}
+}
+
+// goBackground runs f on a goroutine that the herder's end awaits. ctx ends with the
+// herder.
+func (h *Herder) goBackground(f func(ctx context.Context)) {
+	h.background.Go(func() { f(h.runCtx) })
+}
+
+// snapshot is what the config topic says now.
+func (h *Herder) snapshot() *storage.ClusterState { return h.opts.Configs.Snapshot() }
+
+// publish makes the loop's state visible to requests.
+func (h *Herder) publish(change func(v *view)) {
+	v := *h.view.Load()
+	change(&v)
+	h.view.Store(&v)
+}
+
+func (h *Herder) newSessionKey() (storage.SessionKey, error) {
+	return protocol.NewSessionKey(rand.Reader, h.opts.Keys, time.Now())
+}

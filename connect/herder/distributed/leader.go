@@ -1,0 +1,138 @@
+package distributed
+
+import (
+	"context"
+	"time"
+
+	"tributary/connect"
+	"tributary/storage"
+)
+
+// becomeLeader is what a worker does when it leads a round and did not lead the one
+// before.
+func (h *Herder) becomeLeader() {
+	h.goBackground(func(ctx context.Context) {
+		if err := h.writer.do(ctx, h.ended, h.opts.Configs.ClaimWritePrivileges); err != nil && ctx.Err() == nil {
+			h.log.Error("Could not fence the former leader's writes to the config topic", "error", err)
+		}
+		if h.opts.OnLeader != nil {
+			h.opts.OnLeader(ctx)
+		}
+	})
+}
+
+// forgetGoneStatuses removes statuses of connectors and tasks that are not configured
+// any more.
+func (h *Herder) forgetGoneStatuses(state *storage.ClusterState) {
+	for _, connector := range h.opts.Statuses.Connectors() {
+		gone := !state.Contains(connector)
+		for id := range h.opts.Statuses.Tasks(connector) {
+			if gone || id.Task >= state.TaskCount(connector) {
+				h.opts.Statuses.RemoveTask(id)
+			}
+		}
+		if gone {
+			h.opts.Statuses.RemoveConnector(connector)
+		}
+	}
+}
+
+// forgetTopics drops the record of the topics that a deleted connector has used.
+func (h *Herder) forgetTopics(connector string) {
+	if !h.opts.TopicTracking || h.snapshot().Contains(connector) {
+		return
+	}
+	for _, t := range h.opts.Statuses.Topics(connector) {
+		h.opts.Statuses.RemoveTopic(t.Topic, connector)
+	}
+}
+
+// keyRetry is the pause before another attempt to write a session key.
+const keyRetry = 5 * time.Second
+
+// rotateSessionKey writes a new session key when one is due and comes back when the
+// next will be.
+func (h *Herder) rotateSessionKey() {
+	if h.halted || !h.round.Protocol.Signed() {
+		return
+	}
+	var current *storage.SessionKey
+	if key, ok := h.snapshot().SessionKey(); ok {
+		current = &key
+	}
+	again := func(after time.Duration) {
+		if h.keyTimer != nil {
+			h.keyTimer.Stop()
+		}
+		h.keyTimer = time.AfterFunc(after, func() {
+			h.loop.post(func() {
+				if h.round.Leader() {
+					h.rotateSessionKey()
+				}
+			})
+		})
+	}
+	if !h.opts.Keys.RotationDue(current, time.Now()) {
+		if expiry := h.opts.Keys.Expiry(*current); !expiry.IsZero() {
+			again(time.Until(expiry))
+		}
+		return
+	}
+	key, err := h.newSessionKey()
+	if err != nil {
+		h.log.Error("Could not generate a session key", "error", err)
+		return
+	}
+	// Until the key was read back the timer, not every event, tries again.
+	again(keyRetry)
+	h.goBackground(func(ctx context.Context) {
+		err := h.writer.do(ctx, h.ended, func(ctx context.Context) error { return h.opts.Configs.PutSessionKey(ctx, key) })
+		if err != nil && ctx.Err() == nil {
+			h.log.Warn("Could not write a new session key; trying again", "error", err)
+		}
+	})
+}
+
+// The worker.Listener below is called on the worker's goroutines.
+
+// ConnectorState implements worker.Listener.
+func (h *Herder) ConnectorState(connector string, state storage.State, trace, version string) {
+	id := connectorID(connector)
+	h.report(id, state, trace, version)
+	switch state {
+	case storage.StateRunning, storage.StatePaused, storage.StateStopped:
+		h.loop.post(func() { h.answerStart(id, nil) })
+	case storage.StateFailed:
+		h.loop.post(func() { h.answerStart(id, errStartFailed) })
+	}
+}
+
+// TaskState implements worker.Listener.
+func (h *Herder) TaskState(task connect.TaskID, state storage.State, trace, version string) {
+	h.report(task, state, trace, version)
+}
+
+// TopicUsed implements worker.Listener.
+func (h *Herder) TopicUsed(task connect.TaskID, topic string) {
+	if !h.opts.TopicTracking || h.opts.Statuses.HasTopic(topic, task.Connector) {
+		return
+	}
+	h.opts.Statuses.PutTopic(storage.TopicStatus{Topic: topic, Connector: task.Connector, Task: task.Task, Discovered: time.Now()})
+}
+
+// report writes a status. States that a worker may report of work that has moved on
+// meanwhile never replace what its new owner has written.
+func (h *Herder) report(id connect.TaskID, state storage.State, trace, version string) {
+	status := storage.Status{State: state, Trace: trace, WorkerID: h.opts.WorkerID, Generation: h.view.Load().round.Generation, Version: version}
+	safe := state == storage.StateFailed || state == storage.StateUnassigned
+	switch {
+	case id.Task == connectorInstance && safe:
+		h.opts.Statuses.PutConnectorSafe(id.Connector, status)
+	case id.Task == connectorInstance:
+		h.opts.Statuses.PutConnector(id.Connector, status)
+	case safe:
+		h.opts.Statuses.PutTaskSafe(id, status)
+	default:
+		h.opts.Statuses.PutTask(id, status)
+	}
+}

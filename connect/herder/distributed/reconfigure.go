@@ -1,0 +1,210 @@
+package distributed
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"time"
+
+	"tributary/api"
+	"tributary/connect/group/protocol"
+	"tributary/connect/herder"
+	"tributary/connect/worker"
+	"tributary/storage"
+)
+
+// reconfiguration is one connector's task configurations on their way to the config
+// topic. There is at most one for each connector; a request that comes meanwhile makes
+// it start over.
+type reconfiguration struct {
+	cancel context.CancelFunc
+	again  bool
+}
+
+// Pauses between attempts to publish task configurations.
+const (
+	reconfigureFirstPause = 250 * time.Millisecond
+	reconfigureLastPause  = 60 * time.Second
+)
+
+// TaskConfigsRequested implements worker.Listener.
+func (h *Herder) TaskConfigsRequested(connector string) {
+	h.loop.post(func() { h.reconfigure(connector) })
+}
+
+func (h *Herder) reconfigure(connector string) {
+	if h.halted || h.instances[connectorID(connector)] == nil {
+		return
+	}
+	if r := h.reconfigs[connector]; r != nil {
+		r.again = true
+		return
+	}
+	ctx, cancel := context.WithCancel(h.runCtx)
+	r := &reconfiguration{cancel: cancel}
+	h.reconfigs[connector] = r
+	h.goBackground(func(context.Context) {
+		defer cancel()
+		h.publishUntilDone(ctx, connector)
+		h.loop.post(func() {
+			delete(h.reconfigs, connector)
+			if r.again {
+				h.reconfigure(connector)
+			}
+		})
+	})
+}
+
+// publishUntilDone asks the connector for task configurations and publishes them if
+// they changed, again and again until it succeeds or ctx ends.
+func (h *Herder) publishUntilDone(ctx context.Context, connector string) {
+	pause := reconfigureFirstPause
+	for {
+		err := h.publishTaskConfigs(ctx, connector)
+		if err == nil || ctx.Err() != nil || !h.snapshot().Contains(connector) {
+			return
+		}
+		// A connector that does not run asks again once it does, and one that wants too
+		// many tasks has failed for it.
+		var notRunning *worker.NotRunningError
+		var tooMany *worker.TooManyTasksError
+		if errors.As(err, &notRunning) || errors.As(err, &tooMany) {
+			return
+		}
+		// A rebalance under way or a key just rotated passes soon and is no news.
+		level := h.log.Warn
+		var passing *herder.RebalanceError
+		if errors.As(err, &passing) {
+			level = h.log.Debug
+		}
+		level("Could not publish the connector's task configurations; trying again", "connector", connector, "after", pause, "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, reconfigureLastPause)
+	}
+}
+
+func (h *Herder) publishTaskConfigs(ctx context.Context, connector string) error {
+	configs, err := h.runner.TaskConfigs(ctx, connector)
+	if err != nil {
+		return fmt.Errorf("generate task configurations: %w", err)
+	}
+	if !taskConfigsChanged(h.snapshot(), connector, configs) {
+		return nil
+	}
+	round := h.view.Load().round
+	if round.Leader() {
+		return h.putTaskConfigs(ctx, connector, configs)
+	}
+	return h.sendTaskConfigs(ctx, round, connector, configs)
+}
+
+// taskConfigsChanged compares what the connector wants with what the config topic has.
+// The connector's own configuration counts too: tasks see changes of it only when
+// they are started anew.
+func taskConfigsChanged(state *storage.ClusterState, connector string, configs []map[string]string) bool {
+	if state.TaskCount(connector) != len(configs) || state.IsInconsistent(connector) {
+		return true
+	}
+	for i, config := range state.RawTaskConfigs(connector) {
+		if !maps.Equal(withoutNulls(config), configs[i]) {
+			return true
+		}
+	}
+	applied, ok := state.AppliedConfig(connector)
+	current, _ := state.RawConnectorConfig(connector)
+	return !ok || !maps.Equal(withoutNulls(applied), withoutNulls(current))
+}
+
+// putTaskConfigs writes task configurations, as the leader.
+func (h *Herder) putTaskConfigs(ctx context.Context, connector string, configs []map[string]string) error {
+	return h.writer.do(ctx, h.ended, func(ctx context.Context) error {
+		state := h.snapshot()
+		switch {
+		case !h.view.Load().round.Leader():
+			return h.notLeader()
+		case !state.Contains(connector):
+			return herder.ConnectorNotFound(connector)
+		case len(configs) > 0 && isStopped(state, connector):
+			return &herder.BadRequestError{Message: fmt.Sprintf("Cannot submit non-empty set of task configs for stopped connector %s", connector)}
+		case !taskConfigsChanged(state, connector, configs):
+			return nil
+		}
+		return h.opts.Configs.PutTaskConfigs(ctx, connector, configs)
+	})
+}
+
+func isStopped(state *storage.ClusterState, connector string) bool {
+	target, _ := state.TargetState(connector)
+	return target == storage.Stopped
+}
+
+// sendTaskConfigs hands task configurations to the leader (KIP-507).
+func (h *Herder) sendTaskConfigs(ctx context.Context, round roundView, connector string, configs []map[string]string) error {
+	if round.Snapshot.LeaderURL == "" {
+		return &herder.RebalanceError{Message: "no leader is known yet"}
+	}
+	body, err := json.Marshal(configs)
+	if err != nil {
+		return err
+	}
+	return h.askLeader(ctx, round, http.MethodPost, connector, "tasks", body)
+}
+
+// askLeader sends a signed internal request to the leader.
+func (h *Herder) askLeader(ctx context.Context, round roundView, method, connector, action string, body []byte) error {
+	base, err := url.Parse(round.Snapshot.LeaderURL)
+	if err != nil {
+		return fmt.Errorf("the leader advertises %q, which is not a URL: %w", round.Snapshot.LeaderURL, err)
+	}
+	target := base.Scheme + "://" + base.Host + h.opts.LeaderPath + "/connectors/" + url.PathEscape(connector) + "/" + action
+	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "kafka-connect")
+	if len(body) > 0 {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if round.Protocol.Signed() {
+		key, ok := h.snapshot().SessionKey()
+		if !ok {
+			return &herder.RebalanceError{Message: "no session key has been read yet"}
+		}
+		signature, err := protocol.Sign(key.Key, h.opts.SignatureAlgorithm, body)
+		if err != nil {
+			return err
+		}
+		req.Header.Set(protocol.SignatureHeader, signature)
+		req.Header.Set(protocol.SignatureAlgorithmHeader, h.opts.SignatureAlgorithm)
+	}
+	resp, err := h.opts.HTTP.Do(req)
+	if err != nil {
+		return fmt.Errorf("send a request to the leader at %s: %w", base.Redacted(), err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return fmt.Errorf("read the leader's answer: %w", err)
+	}
+	if resp.StatusCode < 300 {
+		return nil
+	}
+	message := api.ErrorMessage{ErrorCode: resp.StatusCode, Message: string(text)}
+	// An answer that is not Connect's JSON is shown as it is.
+	_ = json.Unmarshal(text, &message)
+	if resp.StatusCode == http.StatusConflict || resp.StatusCode == http.StatusForbidden {
+		return &herder.RebalanceError{Message: message.Message}
+	}
+	return fmt.Errorf("the leader at %s answered %d: %s", base.Redacted(), resp.StatusCode, message.Message)
+}

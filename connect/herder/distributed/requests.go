@@ -1,0 +1,317 @@
+package distributed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"tributary/api"
+	"tributary/connect"
+	"tributary/connect/group/protocol"
+	"tributary/connect/herder"
+	"tributary/storage"
+)
+
+var errStartFailed = errors.New("it failed to start; its status shows why")
+
+func (h *Herder) notLeader() error {
+	return &herder.NotLeaderError{LeaderURL: h.view.Load().round.Snapshot.LeaderURL}
+}
+
+// requireLeader is nil when this worker leads the group.
+func (h *Herder) requireLeader() error {
+	if !h.view.Load().round.Leader() {
+		return h.notLeader()
+	}
+	return nil
+}
+
+// requireSettled refuses requests that depend on who runs what while that changes.
+func (h *Herder) requireSettled() error {
+	if h.view.Load().rebalanceAhead {
+		return &herder.RebalanceError{Message: "Cannot complete request momentarily due to stale configuration (typically caused by a concurrent config change)"}
+	}
+	return nil
+}
+
+// PutConnectorConfig implements herder.Herder.
+func (h *Herder) PutConnectorConfig(ctx context.Context, connector string, config storage.ConnectorConfig, initial *storage.TargetState, allowReplace bool) (created bool, info api.ConnectorInfo, err error) {
+	if err := h.awaitReady(ctx); err != nil {
+		return false, api.ConnectorInfo{}, err
+	}
+	if h.opts.Validate != nil {
+		if err := h.opts.Validate(ctx, withoutNulls(config)); err != nil {
+			return false, api.ConnectorInfo{}, err
+		}
+	}
+	if err := h.requireLeader(); err != nil {
+		return false, api.ConnectorInfo{}, err
+	}
+	err = h.writer.do(ctx, h.ended, func(ctx context.Context) error {
+		if err := h.requireLeader(); err != nil {
+			return err
+		}
+		created = !h.snapshot().Contains(connector)
+		if !created && !allowReplace {
+			return &herder.AlreadyExistsError{Connector: connector}
+		}
+		if err := h.opts.Configs.PutConnectorConfig(ctx, connector, maps.Clone(config), initial); err != nil {
+			return fmt.Errorf("Error writing connector configuration to Kafka: %w", err) //nolint:staticcheck // Java's words
+		}
+		info, err = h.info(h.snapshot(), connector)
+		return err
+	})
+	return created, info, err
+}
+
+// DeleteConnector implements herder.Herder.
+func (h *Herder) DeleteConnector(ctx context.Context, connector string) error {
+	if err := h.awaitReady(ctx); err != nil {
+		return err
+	}
+	if err := h.requireLeader(); err != nil {
+		return err
+	}
+	return h.writer.do(ctx, h.ended, func(ctx context.Context) error {
+		if err := h.requireLeader(); err != nil {
+			return err
+		}
+		if !h.snapshot().Contains(connector) {
+			return herder.ConnectorNotFound(connector)
+		}
+		return h.opts.Configs.RemoveConnectorConfig(ctx, connector)
+	})
+}
+
+// PauseConnector implements herder.Herder.
+func (h *Herder) PauseConnector(ctx context.Context, connector string) error {
+	if err := h.awaitReady(ctx); err != nil {
+		return err
+	}
+	return h.putTargetState(ctx, connector, storage.Paused)
+}
+
+// ResumeConnector implements herder.Herder.
+func (h *Herder) ResumeConnector(ctx context.Context, connector string) error {
+	if err := h.awaitReady(ctx); err != nil {
+		return err
+	}
+	return h.putTargetState(ctx, connector, storage.Started)
+}
+
+// putTargetState is for the states that any worker may write.
+func (h *Herder) putTargetState(ctx context.Context, connector string, target storage.TargetState) error {
+	if err := h.requireKnown(connector); err != nil {
+		return err
+	}
+	return h.writer.do(ctx, h.ended, func(ctx context.Context) error {
+		return h.opts.Configs.PutTargetState(ctx, connector, target)
+	})
+}
+
+func (h *Herder) requireKnown(connector string) error {
+	if !h.snapshot().Contains(connector) {
+		return &herder.NotFoundError{Message: "Unknown connector " + connector}
+	}
+	return nil
+}
+
+// StopConnector implements herder.Herder.
+func (h *Herder) StopConnector(ctx context.Context, connector string) error {
+	if err := h.awaitReady(ctx); err != nil {
+		return err
+	}
+	if err := h.requireKnown(connector); err != nil {
+		return err
+	}
+	if err := h.requireLeader(); err != nil {
+		return err
+	}
+	return h.writer.do(ctx, h.ended, func(ctx context.Context) error {
+		if err := h.requireLeader(); err != nil {
+			return err
+		}
+		if err := h.requireKnown(connector); err != nil {
+			return err
+		}
+		// Without tasks first: a reader that sees STOPPED must find none (KIP-875).
+		if err := h.opts.Configs.PutTaskConfigs(ctx, connector, nil); err != nil {
+			return err
+		}
+		if err := h.opts.Configs.PutTargetState(ctx, connector, storage.Stopped); err != nil {
+			return err
+		}
+		return h.opts.Configs.Refresh(ctx)
+	})
+}
+
+// PutTaskConfigs implements herder.Herder.
+func (h *Herder) PutTaskConfigs(ctx context.Context, connector string, configs []map[string]string, request protocol.SignedRequest) error {
+	if err := h.awaitReady(ctx); err != nil {
+		return err
+	}
+	if err := h.verify(request); err != nil {
+		return err
+	}
+	if err := h.requireLeader(); err != nil {
+		return err
+	}
+	return h.putTaskConfigs(ctx, connector, configs)
+}
+
+// FenceZombies implements herder.Herder. Only exactly-once sources have zombies that
+// can be fenced, and this worker does not run any.
+func (h *Herder) FenceZombies(ctx context.Context, connector string, request protocol.SignedRequest) error {
+	if err := h.awaitReady(ctx); err != nil {
+		return err
+	}
+	if err := h.verify(request); err != nil {
+		return err
+	}
+	if err := h.requireLeader(); err != nil {
+		return err
+	}
+	if !h.snapshot().Contains(connector) {
+		return herder.ConnectorNotFound(connector)
+	}
+	return &herder.BadRequestError{Message: "This worker does not have exactly-once source support enabled."}
+}
+
+func (h *Herder) verify(request protocol.SignedRequest) error {
+	var key []byte
+	if k, ok := h.snapshot().SessionKey(); ok {
+		key = k.Key
+	}
+	return protocol.Verify(h.view.Load().round.Protocol, key, h.opts.VerificationAlgorithms, request)
+}
+
+// RestartConnector implements herder.Herder.
+func (h *Herder) RestartConnector(ctx context.Context, connector string) error {
+	if err := h.awaitReady(ctx); err != nil {
+		return err
+	}
+	if !h.snapshot().Contains(connector) {
+		return &herder.NotFoundError{Message: "Unknown connector: " + connector}
+	}
+	if err := h.restartHere(ctx, connectorID(connector)); err != nil {
+		if errors.Is(err, errStartFailed) {
+			return fmt.Errorf("Failed to start connector: %s: %w", connector, err) //nolint:staticcheck // Java's words
+		}
+		return err
+	}
+	return nil
+}
+
+// RestartTask implements herder.Herder.
+func (h *Herder) RestartTask(ctx context.Context, task connect.TaskID) error {
+	if err := h.awaitReady(ctx); err != nil {
+		return err
+	}
+	state := h.snapshot()
+	if !state.Contains(task.Connector) {
+		return &herder.NotFoundError{Message: "Unknown connector: " + task.Connector}
+	}
+	if task.Task < 0 || !exists(state, task) {
+		return &herder.NotFoundError{Message: fmt.Sprintf("Unknown task: %s-%d", task.Connector, task.Task)}
+	}
+	return h.restartHere(ctx, task)
+}
+
+// restartHere stops and starts an instance of this worker and waits until it started,
+// or says whose it is.
+func (h *Herder) restartHere(ctx context.Context, id connect.TaskID) error {
+	if err := h.requireSettled(); err != nil {
+		return err
+	}
+	v := h.view.Load()
+	if !v.assigned[id] {
+		if v.round.Leader() {
+			return &herder.NotAssignedError{OwnerURL: h.opts.Group.OwnerURL(id)}
+		}
+		return h.notLeader()
+	}
+	started := make(chan error, 1)
+	if err := h.call(ctx, func() {
+		h.starts[id] = append(h.starts[id], started)
+		if inst := h.instances[id]; inst != nil {
+			inst.stale, inst.restart = true, true
+		}
+		h.reconcile()
+	}); err != nil {
+		return err
+	}
+	select {
+	case err := <-started:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-h.ended:
+		return errStopping
+	}
+}
+
+// RestartConnectorAndTasks implements herder.Herder.
+func (h *Herder) RestartConnectorAndTasks(ctx context.Context, request storage.RestartRequest) (api.ConnectorStatus, error) {
+	if err := h.awaitReady(ctx); err != nil {
+		return api.ConnectorStatus{}, err
+	}
+	if !h.snapshot().Contains(request.Connector) {
+		return api.ConnectorStatus{}, &herder.NotFoundError{Message: "Unknown connector: " + request.Connector}
+	}
+	if err := h.requireSettled(); err != nil {
+		return api.ConnectorStatus{}, err
+	}
+	if err := h.requireLeader(); err != nil {
+		return api.ConnectorStatus{}, err
+	}
+	status, err := h.ConnectorStatus(ctx, request.Connector)
+	if err != nil {
+		return api.ConnectorStatus{}, &herder.NotFoundError{Message: "Status for connector " + request.Connector + " not found"}
+	}
+	err = h.writer.do(ctx, h.ended, func(ctx context.Context) error {
+		return h.opts.Configs.PutRestartRequest(ctx, request)
+	})
+	if err != nil {
+		return api.ConnectorStatus{}, err
+	}
+	if restarts(request, storage.State(status.Connector.State), false) {
+		status.Connector.State = string(storage.StateRestarting)
+	}
+	for i := range status.Tasks {
+		if restarts(request, storage.State(status.Tasks[i].State), true) {
+			status.Tasks[i].State = string(storage.StateRestarting)
+		}
+	}
+	return status, nil
+}
+
+// restarts decides whether a request concerns an instance in a given state (KIP-745).
+func restarts(request storage.RestartRequest, state storage.State, task bool) bool {
+	if task && !request.IncludeTasks {
+		return false
+	}
+	return !request.OnlyFailed || state == storage.StateFailed
+}
+
+// RestartRequested implements storage.ConfigEvents: every worker restarts what it has
+// of the connector.
+func (h *Herder) RestartRequested(request storage.RestartRequest) {
+	h.loop.post(func() {
+		for id, inst := range h.instances {
+			if id.Connector != request.Connector {
+				continue
+			}
+			var status storage.Status
+			if id.Task == connectorInstance {
+				status, _ = h.opts.Statuses.Connector(id.Connector)
+			} else {
+				status, _ = h.opts.Statuses.Task(id)
+			}
+			if restarts(request, status.State, id.Task != connectorInstance) {
+				inst.stale, inst.restart = true, true
+			}
+		}
+		h.reconcile()
+	})
+}

@@ -1,0 +1,287 @@
+package distributed
+
+import (
+	"context"
+	"time"
+
+	"tributary/connect"
+	"tributary/connect/group"
+	"tributary/connect/group/assign"
+	"tributary/storage"
+)
+
+// beforeJoinRead bounds the look at the config topic before a join: without it the
+// worker joins with what it has read, and catches up after the round.
+const beforeJoinRead = time.Second
+
+// BeforeJoin implements group.Handler: it reads the config topic to its end and
+// waits until the instances that this makes stale have stopped. So a task never
+// starts anywhere while a former division of the connector's work still runs, as long
+// as the workers can read the topic.
+func (h *Herder) BeforeJoin(ctx context.Context) {
+	readCtx, cancel := context.WithTimeout(ctx, beforeJoinRead)
+	if err := h.opts.Configs.Refresh(readCtx); err != nil && ctx.Err() == nil {
+		h.log.Debug("Could not read to the end of the config topic before joining", "error", err)
+	}
+	cancel()
+	quiet := make(chan struct{})
+	h.loop.post(func() {
+		var stopping []connect.TaskID
+		for id, inst := range h.instances {
+			if inst.stopping && id.Task != connectorInstance {
+				stopping = append(stopping, id)
+			}
+		}
+		h.awaitQuiet(stopping, quiet)
+	})
+	select {
+	case <-quiet:
+	case <-ctx.Done():
+	}
+	if err := h.opts.Statuses.Flush(ctx); err != nil && ctx.Err() == nil {
+		h.log.Warn("Could not write all statuses before joining", "error", err)
+	}
+}
+
+// ConfigOffset implements group.Handler.
+func (h *Herder) ConfigOffset() int64 { return h.snapshot().Offset() }
+
+// Configured implements group.Handler.
+func (h *Herder) Configured() assign.Configured {
+	state := h.snapshot()
+	c := assign.Configured{Offset: state.Offset(), Connectors: map[string]int{}}
+	for _, name := range state.Connectors() {
+		c.Connectors[name] = len(state.Tasks(name))
+	}
+	return c
+}
+
+// Revoke implements group.Handler.
+func (h *Herder) Revoke(ctx context.Context, work assign.Work) {
+	revoked := ids(work)
+	if len(revoked) == 0 {
+		return
+	}
+	quiet := make(chan struct{})
+	h.loop.post(func() {
+		for _, id := range revoked {
+			delete(h.assigned, id)
+		}
+		h.publishAssigned()
+		h.reconcile()
+		h.awaitQuiet(revoked, quiet)
+	})
+	select {
+	case <-quiet:
+	case <-ctx.Done():
+		h.log.Warn("Revoked work has not stopped in time")
+	case <-h.ended:
+		return
+	}
+	if err := h.opts.Statuses.Flush(ctx); err != nil && ctx.Err() == nil {
+		h.log.Warn("Could not write the statuses of revoked work", "error", err)
+	}
+}
+
+// Assigned implements group.Handler.
+func (h *Herder) Assigned(round group.Round) {
+	h.opts.Statuses.SetGeneration(round.Generation)
+	h.loop.post(func() {
+		h.round, h.settled = round, false
+		h.roundSeq++
+		h.assigned = map[connect.TaskID]bool{}
+		for _, id := range ids(round.Snapshot.Assigned) {
+			h.assigned[id] = true
+		}
+		h.publish(func(v *view) { v.round = round })
+		h.publishAssigned()
+		h.log.Info("Joined the group", "generation", round.Generation, "leader", round.Snapshot.LeaderURL,
+			"leading", round.Leader(), "connectors", len(round.Snapshot.Assigned.Connectors), "tasks", len(round.Snapshot.Assigned.Tasks))
+		h.settle()
+	})
+}
+
+func (h *Herder) publishAssigned() {
+	assigned := make(map[connect.TaskID]bool, len(h.assigned))
+	for id := range h.assigned {
+		assigned[id] = true
+	}
+	h.publish(func(v *view) { v.assigned = assigned })
+}
+
+// settle makes the round's work run, or asks for another round: this worker must have
+// read the config topic exactly as far as the leader had.
+func (h *Herder) settle() {
+	own, want := h.snapshot().Offset(), h.round.Snapshot.ConfigOffset
+	switch {
+	case h.round.Snapshot.Failed():
+		if h.round.Leader() || own < want {
+			h.catchUp(func() { h.rejoin("a member had read further in the config topic than the leader") })
+			return
+		}
+		h.rejoin("a member had read further in the config topic than the leader")
+	case own < want:
+		h.catchUp(h.settle)
+	case own > want:
+		h.rejoin("the config topic has moved on since the assignment was made")
+	default:
+		h.settled = true
+		h.onSettled()
+	}
+}
+
+// catchUp reads the config topic to its end and calls then on the loop, unless another
+// round has come by then. A worker that cannot read leaves the group and comes back
+// when it can.
+func (h *Herder) catchUp(then func()) {
+	seq := h.roundSeq
+	h.goBackground(func(ctx context.Context) {
+		suspended := false
+		for {
+			readCtx, cancel := context.WithTimeout(ctx, h.opts.SyncTimeout)
+			err := h.opts.Configs.Refresh(readCtx)
+			cancel()
+			if ctx.Err() != nil {
+				return
+			}
+			if err == nil {
+				break
+			}
+			if !suspended {
+				suspended = true
+				h.log.Warn("Cannot read to the end of the config topic: leaving the group until it can be read", "error", err)
+				h.opts.Group.Suspend("taking too long to read the log")
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(h.opts.SyncBackoff):
+			}
+		}
+		h.loop.post(func() {
+			switch {
+			case suspended:
+				h.log.Info("The config topic can be read again")
+				h.rejoin("the config topic can be read again")
+			case h.roundSeq == seq && !h.halted:
+				then()
+			}
+		})
+	})
+}
+
+func (h *Herder) rejoin(reason string) {
+	h.log.Info("Asking for a rebalance", "reason", reason)
+	h.opts.Group.Rejoin(reason)
+}
+
+// onSettled starts the round's work and does what a leader owes the group.
+func (h *Herder) onSettled() {
+	state := h.snapshot()
+	h.known = map[string]bool{}
+	for _, c := range state.Connectors() {
+		h.known[c] = true
+	}
+	h.blocked = map[string]bool{}
+	h.publish(func(v *view) { v.rebalanceAhead = false })
+	h.readyOnce.Do(func() { close(h.ready) })
+	leading := h.round.Leader()
+	if leading {
+		h.forgetGoneStatuses(state)
+		h.rotateSessionKey()
+		if !h.wasLeader {
+			h.becomeLeader()
+		}
+	}
+	h.wasLeader = leading
+	h.reconcile()
+	h.opts.Group.Settled()
+}
+
+// rebalance asks for a round because of the config topic; requests that depend on who
+// runs what wait for it.
+func (h *Herder) rebalance(reason string) {
+	h.publish(func(v *view) { v.rebalanceAhead = true })
+	h.rejoin(reason)
+}
+
+// covered reports whether the last round already took a change of the config topic at
+// this offset into account.
+func (h *Herder) covered(offset int64) bool {
+	return h.settled && offset <= h.round.Snapshot.ConfigOffset
+}
+
+// The storage.ConfigEvents below are called on the config store's goroutine.
+
+// ConnectorConfigUpdated implements storage.ConfigEvents.
+func (h *Herder) ConnectorConfigUpdated(connector string) {
+	h.loop.post(func() {
+		if !h.known[connector] {
+			h.known[connector] = true
+			h.rebalance("connector " + connector + " was created")
+			return
+		}
+		if inst := h.instances[connectorID(connector)]; inst != nil {
+			inst.stale = true
+			h.reconcile()
+		}
+	})
+}
+
+// ConnectorConfigRemoved implements storage.ConfigEvents.
+func (h *Herder) ConnectorConfigRemoved(connector string) {
+	h.loop.post(func() {
+		if h.known[connector] {
+			delete(h.known, connector)
+			h.rebalance("connector " + connector + " was deleted")
+		}
+		h.forgetTopics(connector)
+		h.reconcile()
+	})
+}
+
+// TaskConfigsUpdated implements storage.ConfigEvents.
+func (h *Herder) TaskConfigsUpdated(connector string) {
+	offset := h.snapshot().Offset()
+	h.loop.post(func() {
+		if h.covered(offset) {
+			return
+		}
+		h.blocked[connector] = true
+		for id, inst := range h.instances {
+			if id.Connector == connector && id.Task != connectorInstance {
+				inst.stale = true
+			}
+		}
+		h.reconcile()
+		h.rebalance("connector " + connector + " has new task configurations")
+	})
+}
+
+// TargetStateChanged implements storage.ConfigEvents.
+func (h *Herder) TargetStateChanged(connector string) {
+	h.loop.post(func() {
+		target, _ := h.snapshot().TargetState(connector)
+		for id := range h.instances {
+			if id.Connector == connector {
+				h.runner.SetTargetState(connector, target)
+				return
+			}
+		}
+	})
+}
+
+// SessionKeyUpdated implements storage.ConfigEvents.
+func (h *Herder) SessionKeyUpdated(storage.SessionKey) {
+	h.loop.post(func() {
+		if h.settled && h.round.Leader() {
+			h.rotateSessionKey()
+		}
+	})
+}
+
+// LoggerLevelChanged implements storage.ConfigEvents. Cluster-wide levels need the
+// loggers of the process, which the composition root owns.
+func (h *Herder) LoggerLevelChanged(namespace, level string) {
+	h.log.Debug("A log level was set for the group", "namespace", namespace, "level", level)
+}

@@ -1,0 +1,53 @@
+package herder
+
+import (
+	"context"
+
+	"tributary/api"
+	"tributary/connect"
+	"tributary/connect/group/protocol"
+	"tributary/storage"
+)
+
+// Herder accepts requests about connectors, whichever worker they concern. Reads are
+// answered from memory. Requests that belong to another worker fail with a
+// *NotLeaderError or *NotAssignedError that names its URL: forwarding is the
+// caller's. Every method may be called concurrently and honours ctx.
+type Herder interface {
+	// ClusterID is the Kafka cluster's id, "" while it is unknown.
+	ClusterID() string
+	// Health is nil when the herder's loop answers, a *NotReadyError while it starts.
+	Health(ctx context.Context) error
+
+	Connectors(ctx context.Context) ([]string, error)
+	ConnectorInfo(ctx context.Context, connector string) (api.ConnectorInfo, error)
+	ConnectorConfig(ctx context.Context, connector string) (storage.ConnectorConfig, error)
+	ConnectorStatus(ctx context.Context, connector string) (api.ConnectorStatus, error)
+	TaskStatus(ctx context.Context, task connect.TaskID) (api.TaskStatus, error)
+	TaskInfos(ctx context.Context, connector string) ([]api.TaskInfo, error)
+	ActiveTopics(ctx context.Context, connector string) ([]string, error)
+	ResetActiveTopics(ctx context.Context, connector string) error
+
+	// PutConnectorConfig validates and writes a configuration and returns once it was
+	// read back. created says whether the connector is new; with allowReplace unset an
+	// existing one is an *AlreadyExistsError. initial may be nil.
+	PutConnectorConfig(ctx context.Context, connector string, config storage.ConnectorConfig, initial *storage.TargetState, allowReplace bool) (created bool, info api.ConnectorInfo, err error)
+	DeleteConnector(ctx context.Context, connector string) error
+	PauseConnector(ctx context.Context, connector string) error
+	ResumeConnector(ctx context.Context, connector string) error
+	StopConnector(ctx context.Context, connector string) error
+
+	// RestartConnector restarts the Connector instance alone, on the worker that has it.
+	RestartConnector(ctx context.Context, connector string) error
+	// RestartTask restarts one task, on the worker that has it.
+	RestartTask(ctx context.Context, task connect.TaskID) error
+	// RestartConnectorAndTasks writes a restart request (KIP-745) and returns the status
+	// in which all that will be restarted shows RESTARTING.
+	RestartConnectorAndTasks(ctx context.Context, request storage.RestartRequest) (api.ConnectorStatus, error)
+
+	// PutTaskConfigs and FenceZombies are the internal requests between workers (KIP-507,
+	// KIP-618). request is what came over the wire; its signature is checked before
+	// anything else, and its failure is a *protocol.SignatureError.
+	PutTaskConfigs(ctx context.Context, connector string, configs []map[string]string, request protocol.SignedRequest) error
+	FenceZombies(ctx context.Context, connector string, request protocol.SignedRequest) error
+}

@@ -1,0 +1,21 @@
+package worker
+
+import (
+	"tributary/connect"
+	"tributary/storage"
+)
+
+// Listener hears what becomes of connectors and tasks. Calls come from the worker's
+// goroutines, in order for one instance, and must return soon. Once an instance was
+// cut off (it did not stop in time) nothing more is reported of it.
+type Listener interface {
+	// ConnectorState reports a change; trace is set for FAILED, version is the plugin's.
+	ConnectorState(connector string, state storage.State, trace, version string)
+	// TaskState is ConnectorState for a task.
+	TaskState(task connect.TaskID, state storage.State, trace, version string)
+	// TaskConfigsRequested: the connector reached STARTED or asked for a
+	// reconfiguration; the herder is to call TaskConfigs and publish what changed.
+	TaskConfigsRequested(connector string)
+	// TopicUsed reports the first record a task wrote to a topic, once a topic and task.
+	TopicUsed(task connect.TaskID, topic string)
+}
