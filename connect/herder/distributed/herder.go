@@ -97,6 +97,7 @@ type Herder struct {
 	log    *slog.Logger
 	runner Runner
 	loop   *mailbox
+	stages stages
 	writer *writer
 	ended  chan struct{}
 	// ready is closed when the first round was settled.
@@ -161,6 +162,7 @@ func New(opts Options) (*Herder, error) {
 // could not start.
 func (h *Herder) Run(ctx context.Context) error {
 	defer close(h.ended)
+	reading := h.stages.enter("initializing and reading to the end of internal topics")
 	defer h.opts.Offsets.Stop()
 	if err := h.opts.Offsets.Start(ctx); err != nil {
 		return stopped(ctx, fmt.Errorf("start the offset store: %w", err))
@@ -174,14 +176,24 @@ func (h *Herder) Run(ctx context.Context) error {
 		return stopped(ctx, fmt.Errorf("start the config store: %w", err))
 	}
 
+	reading()
+
 	// The loop outlives ctx: stopping the work needs it.
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	h.runCtx = runCtx
 	var serving sync.WaitGroup
 	serving.Go(func() { h.loop.run(runCtx) })
-	serving.Go(func() { h.writer.run(runCtx) })
+	serving.Go(func() { h.writer.run(runCtx, &h.stages) })
 	h.opts.Group.Start(runCtx, h)
+	joining := h.stages.enter("ensuring membership in the cluster")
+	h.background.Go(func() {
+		select {
+		case <-h.ready:
+		case <-runCtx.Done():
+		}
+		joining()
+	})
 	h.log.Info("Herder started")
 
 	<-ctx.Done()

@@ -12,7 +12,7 @@ import (
 // before.
 func (h *Herder) becomeLeader() {
 	h.goBackground(func(ctx context.Context) {
-		if err := h.writer.do(ctx, h.ended, h.opts.Configs.ClaimWritePrivileges); err != nil && ctx.Err() == nil {
+		if err := h.write(ctx, "reading to the end of the config topic", h.opts.Configs.ClaimWritePrivileges); err != nil && ctx.Err() == nil {
 			h.log.Error("Could not fence the former leader's writes to the config topic", "error", err)
 		}
 		if h.opts.OnLeader != nil {
@@ -86,7 +86,7 @@ func (h *Herder) rotateSessionKey() {
 	// Until the key was read back the timer, not every event, tries again.
 	again(keyRetry)
 	h.goBackground(func(ctx context.Context) {
-		err := h.writer.do(ctx, h.ended, func(ctx context.Context) error { return h.opts.Configs.PutSessionKey(ctx, key) })
+		err := h.write(ctx, "writing a new session key to the config topic", func(ctx context.Context) error { return h.opts.Configs.PutSessionKey(ctx, key) })
 		if err != nil && ctx.Err() == nil {
 			h.log.Warn("Could not write a new session key; trying again", "error", err)
 		}

@@ -48,7 +48,7 @@ func (h *Herder) PutConnectorConfig(ctx context.Context, connector string, confi
 	if err := h.requireLeader(); err != nil {
 		return false, api.ConnectorInfo{}, err
 	}
-	err = h.writer.do(ctx, h.ended, func(ctx context.Context) error {
+	err = h.write(ctx, "writing a config for connector "+connector+" to the config topic", func(ctx context.Context) error {
 		if err := h.requireLeader(); err != nil {
 			return err
 		}
@@ -73,7 +73,7 @@ func (h *Herder) DeleteConnector(ctx context.Context, connector string) error {
 	if err := h.requireLeader(); err != nil {
 		return err
 	}
-	return h.writer.do(ctx, h.ended, func(ctx context.Context) error {
+	return h.write(ctx, "removing the config for connector "+connector+" from the config topic", func(ctx context.Context) error {
 		if err := h.requireLeader(); err != nil {
 			return err
 		}
@@ -105,7 +105,7 @@ func (h *Herder) putTargetState(ctx context.Context, connector string, target st
 	if err := h.requireKnown(connector); err != nil {
 		return err
 	}
-	return h.writer.do(ctx, h.ended, func(ctx context.Context) error {
+	return h.write(ctx, fmt.Sprintf("writing the %s target state for connector %s to the config topic", target, connector), func(ctx context.Context) error {
 		return h.opts.Configs.PutTargetState(ctx, connector, target)
 	})
 }
@@ -128,7 +128,7 @@ func (h *Herder) StopConnector(ctx context.Context, connector string) error {
 	if err := h.requireLeader(); err != nil {
 		return err
 	}
-	return h.writer.do(ctx, h.ended, func(ctx context.Context) error {
+	return h.write(ctx, "writing the STOPPED target stage for connector "+connector+" to the config topic", func(ctx context.Context) error {
 		if err := h.requireLeader(); err != nil {
 			return err
 		}
@@ -269,7 +269,7 @@ func (h *Herder) RestartConnectorAndTasks(ctx context.Context, request storage.R
 	if err != nil {
 		return api.ConnectorStatus{}, &herder.NotFoundError{Message: "Status for connector " + request.Connector + " not found"}
 	}
-	err = h.writer.do(ctx, h.ended, func(ctx context.Context) error {
+	err = h.write(ctx, "writing restart request for connector "+request.Connector+" to the config topic", func(ctx context.Context) error {
 		return h.opts.Configs.PutRestartRequest(ctx, request)
 	})
 	if err != nil {

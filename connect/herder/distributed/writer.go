@@ -12,6 +12,7 @@ type writer struct{ jobs chan *job }
 
 type job struct {
 	ctx  context.Context
+	what string
 	work func(ctx context.Context) error
 	done chan error
 }
@@ -19,7 +20,7 @@ type job struct {
 func newWriter() *writer { return &writer{jobs: make(chan *job)} }
 
 // run executes jobs until ctx ends, which also ends the job in progress.
-func (w *writer) run(ctx context.Context) {
+func (w *writer) run(ctx context.Context, stages *stages) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -31,22 +32,25 @@ func (w *writer) run(ctx context.Context) {
 			}
 			jobCtx, cancel := context.WithCancel(j.ctx)
 			stop := context.AfterFunc(ctx, cancel)
+			leave := stages.enter(j.what)
 			j.done <- j.work(jobCtx)
+			leave()
 			stop()
 			cancel()
 		}
 	}
 }
 
-// do executes work after all that was queued before it. A caller whose ctx ends
-// stops waiting; work that had begun sees the end of its context.
-func (w *writer) do(ctx context.Context, ended <-chan struct{}, work func(ctx context.Context) error) error {
-	j := &job{ctx: ctx, work: work, done: make(chan error, 1)}
+// write has the writer do what it takes after all that was queued before. what names
+// the work for those who wait. A caller whose ctx ends stops waiting; work that had
+// begun sees the end of its context.
+func (h *Herder) write(ctx context.Context, what string, work func(ctx context.Context) error) error {
+	j := &job{ctx: ctx, what: what, work: work, done: make(chan error, 1)}
 	select {
-	case w.jobs <- j:
+	case h.writer.jobs <- j:
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-ended:
+	case <-h.ended:
 		return errStopping
 	}
 	select {
@@ -54,7 +58,7 @@ func (w *writer) do(ctx context.Context, ended <-chan struct{}, work func(ctx co
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-ended:
+	case <-h.ended:
 		return errStopping
 	}
 }

@@ -1,0 +1,207 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	krb5 "github.com/jcmturner/gokrb5/v8/config"
+)
+
+// The SASL mechanisms, by the names that brokers know.
+const (
+	MechanismPlain    = "PLAIN"
+	MechanismSCRAM256 = "SCRAM-SHA-256"
+	MechanismSCRAM512 = "SCRAM-SHA-512"
+	MechanismOAuth    = "OAUTHBEARER"
+	MechanismGSSAPI   = "GSSAPI"
+)
+
+// SASL is how a client logs in. Which fields are filled depends on the mechanism.
+type SASL struct {
+	Mechanism string
+	// Username and Password are for PLAIN and SCRAM.
+	Username string
+	Password Secret
+	// DelegationToken says that Username and Password are the id and HMAC of a delegation token.
+	DelegationToken bool
+	// Kerberos is for GSSAPI.
+	Kerberos *Kerberos
+
+	tokens *tokenSource
+}
+
+// Kerberos says where the ticket for a GSSAPI login comes from: a keytab, a ticket cache, or a
+// password if both are empty.
+type Kerberos struct {
+	// User is the client's principal without its realm.
+	User  string
+	Realm string
+	// ServiceName is the first part of the brokers' principals.
+	ServiceName     string
+	KeytabFile      string
+	TicketCacheFile string
+	Password        Secret
+	// ConfigFile is the krb5.conf.
+	ConfigFile string
+}
+
+// Token returns the OAuth token to log in with, fetched anew when the last one nears its end. It may
+// be called by several goroutines; one of them fetches while the others wait.
+func (s *SASL) Token(ctx context.Context) (OAuthToken, error) { return s.tokens.token(ctx) }
+
+// String names the mechanism and the user.
+func (s *SASL) String() string {
+	switch {
+	case s.Kerberos != nil:
+		return s.Mechanism + " as " + s.Kerberos.User + "@" + s.Kerberos.Realm
+	case s.Username != "":
+		return s.Mechanism + " as " + s.Username
+	}
+	return s.Mechanism
+}
+
+// readSecurity reads security.protocol, the ssl. and the sasl. keys, and makes the dialer.
+func (c *Config) readSecurity(v *values) {
+	c.Security.Protocol = strings.ToUpper(v.text("security.protocol"))
+	if strings.HasPrefix(c.Security.Protocol, "SASL_") {
+		c.Security.SASL = readSASL(v)
+	}
+	c.dialer = &Dialer{
+		timeout:        c.ConnectTimeout,
+		timeoutMax:     c.ConnectTimeoutMax,
+		handshake:      c.RequestTimeout,
+		backoff:        c.ReconnectBackoff,
+		backoffMax:     c.ReconnectBackoffMax,
+		sendBuffer:     c.SendBufferBytes,
+		receiveBuffer:  c.ReceiveBufferBytes,
+		failuresByAddr: map[string]dialFailures{},
+	}
+	if strings.HasSuffix(c.Security.Protocol, "SSL") {
+		c.Security.TLS = true
+		c.dialer.tls = readTLS(v)
+	}
+}
+
+// readTLS opens the stores that the ssl. keys name. It reports errors to v.
+func readTLS(v *values) *tlsSource {
+	source, err := newTLSSource(tlsSettings{
+		keyStore: storeSettings{
+			location: v.text("ssl.keystore.location"), password: v.secret("ssl.keystore.password"), hasPassword: v.given("ssl.keystore.password"),
+			keyPassword: v.secret("ssl.key.password"), key: v.secret("ssl.keystore.key"), certificates: v.secret("ssl.keystore.certificate.chain"),
+		},
+		trustStore: storeSettings{
+			location: v.text("ssl.truststore.location"), password: v.secret("ssl.truststore.password"), hasPassword: v.given("ssl.truststore.password"),
+			certificates: v.secret("ssl.truststore.certificates"),
+		},
+		protocols:  v.list("ssl.enabled.protocols"),
+		protocol:   v.text("ssl.protocol"),
+		suites:     v.list("ssl.cipher.suites"),
+		verifyHost: v.text("ssl.endpoint.identification.algorithm") != "",
+	})
+	if err != nil {
+		v.fail(err.key, err.reason)
+	}
+	return source
+}
+
+// readSASL reads the login for the mechanism. It reports errors to v.
+func readSASL(v *values) *SASL {
+	s := &SASL{Mechanism: v.text("sasl.mechanism")}
+	jaas := &jaasEntry{options: map[string]string{}}
+	if v.given("sasl.jaas.config") {
+		entry, err := parseJAAS(v.text("sasl.jaas.config"))
+		if err != nil {
+			v.fail("sasl.jaas.config", err.Error())
+			return s
+		}
+		jaas = entry
+	} else if s.Mechanism != MechanismOAuth {
+		// Java would look into the file named by a JVM option, which does not exist here.
+		v.fail("sasl.jaas.config", "must be set for security.protocol "+v.text("security.protocol"))
+		return s
+	}
+	want := map[string]string{
+		MechanismPlain: "PlainLoginModule", MechanismSCRAM256: "ScramLoginModule", MechanismSCRAM512: "ScramLoginModule",
+		MechanismOAuth: "OAuthBearerLoginModule", MechanismGSSAPI: "Krb5LoginModule",
+	}[s.Mechanism]
+	switch {
+	case want == "":
+		v.fail("sasl.mechanism", "must be one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, GSSAPI")
+		return s
+	case jaas.module != "" && !strings.HasSuffix(jaas.module, "."+want):
+		v.fail("sasl.jaas.config", fmt.Sprintf("the login module for sasl.mechanism %s must be %s", s.Mechanism, want))
+		return s
+	}
+	switch s.Mechanism {
+	case MechanismOAuth:
+		s.tokens = readOAuth(v, jaas)
+	case MechanismGSSAPI:
+		s.Kerberos = readKerberos(v, jaas)
+	default:
+		s.Username, s.Password = jaas.options["username"], Secret(jaas.options["password"])
+		s.DelegationToken = strings.EqualFold(jaas.options["tokenauth"], "true")
+		if s.Username == "" || s.Password == "" {
+			v.fail("sasl.jaas.config", "the options username and password must be set and not empty")
+		}
+	}
+	return s
+}
+
+// readKerberos maps the options of Java's Krb5LoginModule.
+func readKerberos(v *values, jaas *jaasEntry) *Kerberos {
+	on := func(name string) bool { return strings.EqualFold(jaas.options[name], "true") }
+	k := &Kerberos{ServiceName: v.text("sasl.kerberos.service.name"), ConfigFile: os.Getenv("KRB5_CONFIG")}
+	if k.ConfigFile == "" {
+		k.ConfigFile = "/etc/krb5.conf"
+	}
+	switch fromJAAS := jaas.options["serviceName"]; {
+	case k.ServiceName == "":
+		k.ServiceName = fromJAAS
+	case fromJAAS != "" && fromJAAS != k.ServiceName:
+		v.fail("sasl.kerberos.service.name", "contradicts the option serviceName of sasl.jaas.config")
+	}
+	if k.ServiceName == "" {
+		v.fail("sasl.kerberos.service.name", "must be set; it is the first part of the brokers' Kerberos principals, often kafka")
+	}
+	k.User, k.Realm, _ = strings.Cut(jaas.options["principal"], "@")
+	switch {
+	case on("useKeyTab"):
+		k.KeytabFile = strings.TrimPrefix(jaas.options["keyTab"], "file:")
+		if k.KeytabFile == "" || k.User == "" {
+			v.fail("sasl.jaas.config", "the options keyTab and principal must be set with useKeyTab=true")
+		}
+	case on("useTicketCache"):
+		k.TicketCacheFile = ticketCache(jaas.options["ticketCache"])
+		if k.User == "" {
+			// The cache names the client; the library only insists on some name.
+			k.User = "ticket-cache"
+		}
+	default:
+		k.Password = Secret(jaas.options["password"])
+		if k.User == "" || k.Password == "" {
+			v.fail("sasl.jaas.config", "set useKeyTab=true with keyTab and principal, useTicketCache=true, or principal and password")
+		}
+	}
+	if k.Realm == "" && !v.bad["sasl.jaas.config"] {
+		conf, err := krb5.Load(k.ConfigFile)
+		if err != nil || conf.LibDefaults.DefaultRealm == "" {
+			v.fail("sasl.jaas.config", fmt.Sprintf("the option principal must name its realm (user@REALM), since %s gives no default realm", k.ConfigFile))
+			return k
+		}
+		k.Realm = conf.LibDefaults.DefaultRealm
+	}
+	return k
+}
+
+// ticketCache finds the cache file as the Kerberos libraries do.
+func ticketCache(option string) string {
+	for _, name := range []string{option, os.Getenv("KRB5CCNAME")} {
+		if name != "" {
+			return strings.TrimPrefix(name, "FILE:")
+		}
+	}
+	return "/tmp/krb5cc_" + strconv.Itoa(os.Getuid())
+}

@@ -1,0 +1,41 @@
+package kafka
+
+// NoTimestamp is the timestamp of a record that has none.
+const NoTimestamp int64 = -1
+
+// AnyPartition leaves the partition of a record to the partitioner, which is Java's:
+// murmur2 of the key, or any partition when the key is null.
+const AnyPartition int32 = -1
+
+// TopicPartition names one partition.
+type TopicPartition struct {
+	Topic     string
+	Partition int32
+}
+
+// Header is one record header; a nil Value is null, an empty one is not.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// Record is a record as read from, or to be written to, a partition. A nil Key or
+// Value is null. Read records share memory with their batch: copy what outlives it
+// by long.
+type Record struct {
+	Topic     string
+	Partition int32 // AnyPartition only when writing
+	Offset    int64 // ignored when writing
+	Timestamp int64 // milliseconds, or NoTimestamp
+	Key       []byte
+	Value     []byte
+	Headers   []Header
+}
+
+// Metadata says where a record was stored.
+type Metadata struct {
+	Topic     string
+	Partition int32
+	Offset    int64
+	Timestamp int64
+}
