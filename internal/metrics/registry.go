@@ -1,0 +1,239 @@
+// Package metrics keeps the worker's and its plugins' metrics and shows them to
+// Prometheus. It is a registry of its own because series come and go with connectors
+// and tasks, and because a plugin that asks for something impossible must neither
+// panic nor spoil the page for everybody.
+//
+// Names are taken as they are given. The worker's follow the JMX exporter without
+// rules: kafka_connect_<group>_<attribute> with "-" as "_", see [Name].
+package metrics
+
+import (
+	"log/slog"
+	"maps"
+	"math"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"tributary/connect"
+)
+
+// Registry holds series. Every request for a series is to be matched by one Remove:
+// it is shown until the last of those who asked for it has gone. Safe for concurrent
+// use; adding to a series takes no lock.
+type Registry struct {
+	log *slog.Logger
+
+	mu       sync.Mutex
+	families map[string]*family
+	refused  map[string]bool // names that were complained of
+}
+
+var _ connect.Metrics = (*Registry)(nil)
+
+// family is all series of one name.
+type family struct {
+	kind   prometheus.ValueType
+	help   string
+	series map[string]*series // by key
+}
+
+// series is one counter or gauge.
+type series struct {
+	desc  *prometheus.Desc
+	value atomic.Uint64          // bits of a float64
+	read  atomic.Pointer[getter] // instead of value, if set
+	asked int                    // how many asked for it; guarded by Registry.mu
+}
+
+type getter func() float64
+
+// New returns an empty Registry that reg collects. It says beforehand of no metric that
+// it will have it, so reg has nothing to refuse; two Registries in one reg must not use
+// the same names.
+func New(reg prometheus.Registerer, logger *slog.Logger) *Registry {
+	r := &Registry{log: logger, families: map[string]*family{}, refused: map[string]bool{}}
+	reg.MustRegister(r)
+	return r
+}
+
+// Handler shows what gatherer gathers in Prometheus' text format.
+func Handler(gatherer prometheus.Gatherer) http.Handler {
+	return promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+}
+
+// Name is the metric name for an attribute of one of Connect's groups:
+// source-task-metrics, source-record-poll-total becomes
+// kafka_connect_source_task_metrics_source_record_poll_total.
+func Name(group, attribute string) string {
+	return "kafka_connect_" + strings.ReplaceAll(group+"_"+attribute, "-", "_")
+}
+
+// Counter returns the counter with that name and these labels.
+func (r *Registry) Counter(name, help string, labels map[string]string) connect.Counter {
+	return r.get(name, help, labels, prometheus.CounterValue)
+}
+
+// Gauge returns the gauge with that name and these labels.
+func (r *Registry) Gauge(name, help string, labels map[string]string) connect.Gauge {
+	return r.get(name, help, labels, prometheus.GaugeValue)
+}
+
+// GaugeFunc shows what value returns whenever the metrics are collected. value must be
+// quick and must not use the Registry. Asking again for the same series replaces it.
+func (r *Registry) GaugeFunc(name, help string, labels map[string]string, value func() float64) {
+	g := getter(value)
+	r.get(name, help, labels, prometheus.GaugeValue).read.Store(&g)
+}
+
+// Remove takes back one request for a series.
+func (r *Registry) Remove(name string, labels map[string]string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := r.families[name]
+	if f == nil {
+		return
+	}
+	k := key(labels)
+	s := f.series[k]
+	if s == nil {
+		return
+	}
+	if s.asked--; s.asked > 0 {
+		return
+	}
+	delete(f.series, k)
+	if len(f.series) == 0 {
+		delete(r.families, name)
+	}
+}
+
+var (
+	validName  = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
+	validLabel = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+)
+
+// get returns the series; one that cannot be shown measures all the same.
+func (r *Registry) get(name, help string, labels map[string]string, kind prometheus.ValueType) *series {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := r.families[name]
+	if f == nil {
+		f = &family{kind: kind, help: help, series: map[string]*series{}}
+		r.families[name] = f
+	}
+	k := key(labels)
+	s := f.series[k]
+	if s == nil {
+		s = &series{}
+		f.series[k] = s
+	}
+	s.asked++ // also if refused: there will be a Remove
+	if reason := f.refuses(name, labels, kind); reason != "" {
+		if !r.refused[name] {
+			r.refused[name] = true
+			r.log.Warn("A metric is not shown", "metric", name, "reason", reason)
+		}
+		return &series{}
+	}
+	if s.desc == nil {
+		// One help text a name, or the page as a whole is invalid.
+		s.desc = prometheus.NewDesc(name, f.help, nil, valid(labels))
+	}
+	return s
+}
+
+func (f *family) refuses(name string, labels map[string]string, kind prometheus.ValueType) (reason string) {
+	if !validName.MatchString(name) {
+		return "the name is not valid in Prometheus"
+	}
+	for label := range labels {
+		if !validLabel.MatchString(label) || strings.HasPrefix(label, "__") {
+			return "its label " + label + " is not valid in Prometheus"
+		}
+	}
+	if f.kind != kind {
+		return "the name is that of a counter and of a gauge"
+	}
+	return ""
+}
+
+// valid is a copy of labels in which every value is UTF-8.
+func valid(labels map[string]string) prometheus.Labels {
+	out := make(prometheus.Labels, len(labels))
+	for name, value := range labels {
+		out[name] = strings.ToValidUTF8(value, "\uFFFD")
+	}
+	return out
+}
+
+// key tells label sets apart. Neither separator can be part of a label's name, and
+// lengths keep values apart.
+func key(labels map[string]string) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		b.WriteString(name)
+		b.WriteByte('=')
+		b.WriteString(strings.ReplaceAll(labels[name], "\x00", "\x00\x00"))
+		b.WriteString("\x00;")
+	}
+	return b.String()
+}
+
+// Add implements connect.Counter. A counter ignores what is not positive.
+func (s *series) Add(delta float64) {
+	if !(delta > 0) {
+		return
+	}
+	for {
+		old := s.value.Load()
+		if s.value.CompareAndSwap(old, math.Float64bits(math.Float64frombits(old)+delta)) {
+			return
+		}
+	}
+}
+
+// Set implements connect.Gauge.
+func (s *series) Set(value float64) { s.value.Store(math.Float64bits(value)) }
+
+func (s *series) now() float64 {
+	if read := s.read.Load(); read != nil {
+		return (*read)()
+	}
+	return math.Float64frombits(s.value.Load())
+}
+
+// Describe implements prometheus.Collector: what there is changes all the time.
+func (r *Registry) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (r *Registry) Collect(out chan<- prometheus.Metric) {
+	type shown struct {
+		*series
+		desc *prometheus.Desc
+		kind prometheus.ValueType
+	}
+	r.mu.Lock()
+	var all []shown
+	for _, f := range r.families {
+		for _, s := range f.series {
+			if s.desc != nil {
+				all = append(all, shown{s, s.desc, f.kind})
+			}
+		}
+	}
+	r.mu.Unlock()
+	for _, s := range all {
+		m, err := prometheus.NewConstMetric(s.desc, s.kind, s.now())
+		if err != nil {
+			m = prometheus.NewInvalidMetric(s.desc, err)
+		}
+		out <- m
+	}
+}

@@ -1,0 +1,187 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"tributary/api"
+	"tributary/connect"
+	"tributary/connect/group/protocol"
+	"tributary/connect/herder"
+	"tributary/storage"
+)
+
+func text(s string) *string { return &s }
+
+// fakeHerder has one connector, hb, with one task, and one, h b/1, that has no status
+// yet. It remembers what it was asked to do and fails as told.
+type fakeHerder struct {
+	mu    sync.Mutex
+	calls []string
+	// fail returns the error of a method's next call; nil is none.
+	fail func(ctx context.Context, method string) error
+	// stage is what Stage says.
+	stage string
+}
+
+var _ herder.Herder = (*fakeHerder)(nil)
+var _ herder.StageReporter = (*fakeHerder)(nil)
+
+// called remembers a call and returns its error.
+func (f *fakeHerder) called(ctx context.Context, method string, args ...any) error {
+	f.mu.Lock()
+	f.calls = append(f.calls, fmt.Sprint(append([]any{method}, args...)...))
+	fail := f.fail
+	f.mu.Unlock()
+	if fail == nil {
+		return nil
+	}
+	return fail(ctx, method)
+}
+
+func (f *fakeHerder) asked() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string(nil), f.calls...)
+}
+
+func known(connector, format string) error {
+	if connector == "hb" || connector == "h b/1" {
+		return nil
+	}
+	return &herder.NotFoundError{Message: fmt.Sprintf(format, connector)}
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *fakeHerder) Stage() string     { return f.stage }
+func (f *fakeHerder) ClusterID() string { return "CguS2CsEdM0hx1xPYHPA2w" }
+
+func (f *fakeHerder) Health(ctx context.Context) error { return f.called(ctx, "Health") }
+
+func (f *fakeHerder) Connectors(ctx context.Context) ([]string, error) {
+	return []string{"h b/1", "hb"}, f.called(ctx, "Connectors")
+}
+
+func (f *fakeHerder) config(connector string) map[string]*string {
+	return map[string]*string{"connector.class": text("MirrorHeartbeatConnector"), "name": &connector, "old": nil, "u": text("<é>&")}
+}
+
+func (f *fakeHerder) ConnectorInfo(ctx context.Context, connector string) (api.ConnectorInfo, error) {
+	info := api.ConnectorInfo{Name: connector, Config: f.config(connector), Tasks: []api.ConnectorTaskID{{Connector: connector, Task: 0}}, Type: "source"}
+	return info, firstOf(f.called(ctx, "ConnectorInfo", connector), known(connector, "Connector %s not found"))
+}
+
+func (f *fakeHerder) ConnectorConfig(ctx context.Context, connector string) (storage.ConnectorConfig, error) {
+	return f.config(connector), firstOf(f.called(ctx, "ConnectorConfig"), known(connector, "Connector %s not found"))
+}
+
+func (f *fakeHerder) status(connector, state string) api.ConnectorStatus {
+	return api.ConnectorStatus{
+		Name: connector, Type: "source",
+		Connector: api.InstanceStatus{State: state, WorkerID: "127.0.0.1:29480", Version: text("4.3.1")},
+		Tasks:     []api.TaskStatus{{ID: 0, State: state, WorkerID: "127.0.0.1:29480"}},
+	}
+}
+
+func (f *fakeHerder) ConnectorStatus(ctx context.Context, connector string) (api.ConnectorStatus, error) {
+	err := f.called(ctx, "ConnectorStatus", connector)
+	if connector != "hb" {
+		err = &herder.NotFoundError{Message: "No status found for connector " + connector}
+	}
+	return f.status(connector, "RUNNING"), err
+}
+
+func (f *fakeHerder) TaskStatus(ctx context.Context, task connect.TaskID) (api.TaskStatus, error) {
+	err := f.called(ctx, "TaskStatus", task)
+	if task.Connector != "hb" || task.Task != 0 {
+		err = &herder.NotFoundError{Message: fmt.Sprintf("No status found for task %s-%d", task.Connector, task.Task)}
+	}
+	return api.TaskStatus{ID: task.Task, State: "FAILED", WorkerID: "127.0.0.1:29480", Version: text("4.3.1"), Trace: "boom\n\tat here"}, err
+}
+
+func (f *fakeHerder) TaskInfos(ctx context.Context, connector string) ([]api.TaskInfo, error) {
+	infos := []api.TaskInfo{{ID: api.ConnectorTaskID{Connector: connector, Task: 0}, Config: map[string]string{"task.class": "T"}}}
+	return infos, firstOf(f.called(ctx, "TaskInfos", connector), known(connector, "Connector %s not found"))
+}
+
+func (f *fakeHerder) ActiveTopics(ctx context.Context, connector string) ([]string, error) {
+	if connector != "hb" {
+		return nil, f.called(ctx, "ActiveTopics", connector)
+	}
+	return []string{"heartbeats"}, f.called(ctx, "ActiveTopics", connector)
+}
+
+func (f *fakeHerder) ResetActiveTopics(ctx context.Context, connector string) error {
+	return f.called(ctx, "ResetActiveTopics", connector)
+}
+
+func (f *fakeHerder) PutConnectorConfig(ctx context.Context, connector string, config storage.ConnectorConfig, initial *storage.TargetState, allowReplace bool) (bool, api.ConnectorInfo, error) {
+	state := "none"
+	if initial != nil {
+		state = string(*initial)
+	}
+	if err := f.called(ctx, "PutConnectorConfig", connector, " ", state, allowReplace); err != nil {
+		return false, api.ConnectorInfo{}, err
+	}
+	exists := known(connector, "") == nil
+	if exists && !allowReplace {
+		return false, api.ConnectorInfo{}, &herder.AlreadyExistsError{Connector: connector}
+	}
+	return !exists, api.ConnectorInfo{Name: connector, Config: config, Tasks: []api.ConnectorTaskID{}, Type: "source"}, nil
+}
+
+func (f *fakeHerder) DeleteConnector(ctx context.Context, connector string) error {
+	return firstOf(f.called(ctx, "DeleteConnector", connector), known(connector, "Connector %s not found"))
+}
+
+func (f *fakeHerder) PauseConnector(ctx context.Context, connector string) error {
+	return firstOf(f.called(ctx, "PauseConnector", connector), known(connector, "Unknown connector %s"))
+}
+
+func (f *fakeHerder) ResumeConnector(ctx context.Context, connector string) error {
+	return firstOf(f.called(ctx, "ResumeConnector", connector), known(connector, "Unknown connector %s"))
+}
+
+func (f *fakeHerder) StopConnector(ctx context.Context, connector string) error {
+	return firstOf(f.called(ctx, "StopConnector", connector), known(connector, "Unknown connector %s"))
+}
+
+func (f *fakeHerder) RestartConnector(ctx context.Context, connector string) error {
+	return firstOf(f.called(ctx, "RestartConnector", connector), known(connector, "Unknown connector: %s"))
+}
+
+func (f *fakeHerder) RestartTask(ctx context.Context, task connect.TaskID) error {
+	if err := firstOf(f.called(ctx, "RestartTask", task), known(task.Connector, "Unknown connector: %s")); err != nil {
+		return err
+	}
+	if task.Task != 0 {
+		return &herder.NotFoundError{Message: fmt.Sprintf("Unknown task: %s-%d", task.Connector, task.Task)}
+	}
+	return nil
+}
+
+func (f *fakeHerder) RestartConnectorAndTasks(ctx context.Context, request storage.RestartRequest) (api.ConnectorStatus, error) {
+	return f.status(request.Connector, "RESTARTING"),
+		firstOf(f.called(ctx, "RestartConnectorAndTasks", request), known(request.Connector, "Unknown connector: %s"))
+}
+
+func (f *fakeHerder) PutTaskConfigs(ctx context.Context, connector string, configs []map[string]string, request protocol.SignedRequest) error {
+	return firstOf(f.called(ctx, "PutTaskConfigs", connector, configs, request.Signature, request.Algorithm, string(request.Body)), signed(request), known(connector, "Connector %s not found"))
+}
+
+func (f *fakeHerder) FenceZombies(ctx context.Context, connector string, request protocol.SignedRequest) error {
+	return firstOf(f.called(ctx, "FenceZombies", connector), signed(request), known(connector, "Connector %s not found"))
+}
+
+func signed(request protocol.SignedRequest) error {
+	return protocol.Verify(protocol.Sessioned, []byte("key"), []string{protocol.DefaultAlgorithm}, request)
+}

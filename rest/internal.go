@@ -1,0 +1,51 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+
+	"tributary/connect/group/protocol"
+)
+
+// Requests between workers (KIP-507, KIP-618). They are forwarded with the signature
+// and the body they came with.
+
+func putTaskConfigs(ctx context.Context, c *call, connector string) (answer, error) {
+	body, err := c.body()
+	if err != nil {
+		return answer{}, err
+	}
+	configs, err := decodeTaskConfigs(body)
+	if err != nil {
+		return answer{}, err
+	}
+	return c.internal(ctx, http.MethodPost, connectorPath(connector, "/tasks"), body, func(ctx context.Context, request protocol.SignedRequest) error {
+		return c.herder.PutTaskConfigs(ctx, connector, configs, request)
+	})
+}
+
+func fenceZombies(ctx context.Context, c *call, connector string) (answer, error) {
+	body, err := c.body()
+	if err != nil {
+		return answer{}, err
+	}
+	return c.internal(ctx, http.MethodPut, connectorPath(connector, "/fence"), body, func(ctx context.Context, request protocol.SignedRequest) error {
+		return c.herder.FenceZombies(ctx, connector, request)
+	})
+}
+
+func (c *call) internal(ctx context.Context, method, path string, body []byte, do func(context.Context, protocol.SignedRequest) error) (answer, error) {
+	request := protocol.SignedRequest{
+		Signature: c.request.Header.Get(protocol.SignatureHeader),
+		Algorithm: c.request.Header.Get(protocol.SignatureAlgorithmHeader),
+		Body:      body,
+	}
+	out := outgoing{method: method, path: path, body: body, header: http.Header{}}
+	for _, name := range []string{protocol.SignatureHeader, protocol.SignatureAlgorithmHeader} {
+		if value := c.request.Header.Get(name); value != "" {
+			out.header.Set(name, value)
+		}
+	}
+	_, err := c.orForward(ctx, out, func(ctx context.Context) error { return do(ctx, request) })
+	return answer{status: http.StatusNoContent}, err
+}

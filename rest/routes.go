@@ -1,0 +1,118 @@
+package rest
+
+import (
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+
+	"tributary/connect/herder"
+)
+
+// routes lays out all paths. They match in escaped form, so that names may hold any
+// character.
+func (s *Server) routes() chi.Router {
+	r := chi.NewRouter()
+	r.Use(s.observe, escapedPath, middleware.GetHead)
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, refuse(http.StatusNotFound, messageNotFound))
+	})
+	r.MethodNotAllowed(s.methodNotAllowed)
+
+	r.Get("/", s.serverInfo)
+	r.Get("/health", s.health)
+	r.Get("/connector-plugins", s.plugins)
+	if s.opts.Metrics != nil {
+		r.Method(http.MethodGet, "/metrics", s.opts.Metrics)
+	}
+	s.connectorRoutes(r, "/connectors")
+	s.connectorRoutes(r, "/{source}/{target}/connectors")
+	return r
+}
+
+func (s *Server) connectorRoutes(r chi.Router, base string) {
+	add := func(method, path string, handle handler) {
+		r.MethodFunc(method, base+path, s.serve(handle, false))
+	}
+	add(http.MethodGet, "", listConnectors)
+	add(http.MethodPost, "", createConnector)
+	add(http.MethodGet, "/{connector}", read(herder.Herder.ConnectorInfo))
+	add(http.MethodDelete, "/{connector}", of(deleteConnector))
+	add(http.MethodGet, "/{connector}/config", read(herder.Herder.ConnectorConfig))
+	add(http.MethodPut, "/{connector}/config", of(putConfig))
+	add(http.MethodGet, "/{connector}/status", read(herder.Herder.ConnectorStatus))
+	add(http.MethodGet, "/{connector}/tasks", read(herder.Herder.TaskInfos))
+	add(http.MethodGet, "/{connector}/tasks/{task}/status", of(taskStatus))
+	add(http.MethodPost, "/{connector}/tasks/{task}/restart", of(restartTask))
+	add(http.MethodGet, "/{connector}/topics", of(activeTopics))
+	add(http.MethodPut, "/{connector}/topics/reset", accepted(herder.Herder.ResetActiveTopics))
+	add(http.MethodPut, "/{connector}/pause", accepted(herder.Herder.PauseConnector))
+	add(http.MethodPut, "/{connector}/resume", accepted(herder.Herder.ResumeConnector))
+	add(http.MethodPut, "/{connector}/stop", of(stopConnector))
+	add(http.MethodPost, "/{connector}/restart", of(restartConnector))
+	r.MethodFunc(http.MethodPost, base+"/{connector}/tasks", s.serve(of(putTaskConfigs), true))
+	r.MethodFunc(http.MethodPut, base+"/{connector}/fence", s.serve(of(fenceZombies), true))
+}
+
+// escapedPath makes the routes see the path as it was sent, without a slash at its end.
+func escapedPath(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := r.URL.EscapedPath()
+		if len(path) > 1 {
+			path = strings.TrimSuffix(path, "/")
+		}
+		chi.RouteContext(r.Context()).RoutePath = path
+		next.ServeHTTP(w, r)
+	})
+}
+
+// methodNotAllowed refuses a method, or says in answer to OPTIONS which there are.
+func (s *Server) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		if s.router.Match(chi.NewRouteContext(), method, chi.RouteContext(r.Context()).RoutePath) {
+			allowed = append(allowed, method)
+			if method == http.MethodGet {
+				allowed = append(allowed, http.MethodHead)
+			}
+		}
+	}
+	allowed = append(allowed, http.MethodOptions)
+	w.Header().Set("Allow", strings.Join(allowed, ","))
+	if r.Method == http.MethodOptions {
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = fmt.Fprint(w, strings.Join(allowed, ", "))
+		return
+	}
+	s.fail(w, r, refuse(http.StatusMethodNotAllowed, messageMethod))
+}
+
+// observe writes the access log and answers for handlers that panic.
+func (s *Server) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		seen := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		defer func() {
+			if cause := recover(); cause != nil {
+				if cause == http.ErrAbortHandler {
+					panic(cause)
+				}
+				s.log.Error("A request handler panicked", "method", r.Method, "path", r.URL.Path, "panic", cause, "stack", string(debug.Stack()))
+				if seen.Status() == 0 {
+					s.fail(seen, r, refuse(http.StatusInternalServerError, fmt.Sprint("Internal error: ", cause)))
+				}
+			}
+			log := s.log.Info
+			if r.Method == http.MethodGet || r.Method == http.MethodHead {
+				log = s.log.Debug // scrapes, probes and polls
+			}
+			log("Request", "method", r.Method, "path", r.URL.Path, "status", seen.Status(), "bytes", seen.BytesWritten(),
+				"remote", r.RemoteAddr, "ms", time.Since(began).Milliseconds())
+		}()
+		next.ServeHTTP(seen, r)
+	})
+}

@@ -1,0 +1,238 @@
+package rest
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/hashicorp/go-multierror"
+
+	"tributary/connect/herder"
+	"tributary/connect/plugin"
+)
+
+// Options are what a Server is made of. Zero values of the limits are Java's, or as
+// said.
+type Options struct {
+	// Listeners are the entries of the property listeners; none is http://:8083.
+	Listeners  []string
+	Advertised Advertised
+	// TLS is the identity of the https listeners. Without one they are refused.
+	TLS *tls.Config
+	// Forward sends requests to other workers; nil is one with the system's trust. The
+	// server closes it.
+	Forward *Forwarder
+	// Version and Commit are shown by GET /.
+	Version, Commit string
+	// Plugins are shown by GET /connector-plugins; nil is none.
+	Plugins *plugin.Registry
+	// Metrics answers GET /metrics; nil is 404.
+	Metrics http.Handler
+	// Logger may be nil for silence.
+	Logger *slog.Logger
+
+	// RequestTimeout bounds a request, HealthTimeout a health check: 90 s and 10 s.
+	RequestTimeout, HealthTimeout time.Duration
+	// RebalanceWait is how long a write waits for a rebalance to pass before it is
+	// refused: 8 s. Negative is not at all.
+	RebalanceWait time.Duration
+	// MaxBody is the largest request body, in bytes: 4 MiB. Requests between workers may
+	// be 16 times as large.
+	MaxBody int64
+}
+
+// Server is the worker's REST interface. Safe for concurrent use.
+type Server struct {
+	opts      Options
+	log       *slog.Logger
+	listeners []Listener
+	router    chi.Router
+	http      *http.Server
+	mounts    atomic.Pointer[mounts]
+	mounting  sync.Mutex
+
+	// ctx ends when a shutdown stops waiting for requests.
+	ctx     context.Context
+	cancel  context.CancelFunc
+	serving sync.WaitGroup
+}
+
+type flowName struct{ source, target string }
+
+type mount struct {
+	herder herder.Herder
+	prefix string
+}
+
+// mounts are the herders that there are. It is replaced as a whole.
+type mounts struct {
+	root  *mount
+	flows map[flowName]mount
+	// order is that in which they were added.
+	order []herder.Herder
+}
+
+// New returns a server that does nothing yet. It fails for listeners that cannot be.
+func New(opts Options) (*Server, error) {
+	if len(opts.Listeners) == 0 {
+		opts.Listeners = []string{"http://:8083"}
+	}
+	opts.RequestTimeout = cmp.Or(opts.RequestTimeout, 90*time.Second)
+	opts.HealthTimeout = cmp.Or(opts.HealthTimeout, 10*time.Second)
+	opts.RebalanceWait = cmp.Or(opts.RebalanceWait, 8*time.Second)
+	opts.MaxBody = cmp.Or(opts.MaxBody, 4<<20)
+	if opts.Forward == nil {
+		opts.Forward = NewForwarder(nil)
+	}
+	if opts.Plugins == nil {
+		opts.Plugins = &plugin.Registry{}
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{opts: opts, log: opts.Logger}
+	for _, text := range opts.Listeners {
+		l, err := ParseListener(text)
+		if err != nil {
+			return nil, err
+		}
+		if l.Scheme == "https" && opts.TLS == nil {
+			return nil, fmt.Errorf("listener %s needs TLS settings, and there are none", l)
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.mounts.Store(&mounts{})
+	s.router = s.routes()
+	s.http = &http.Server{
+		Handler:           s.router,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       60 * time.Second,
+		// Long enough for the answer that a request took too long.
+		WriteTimeout: opts.RequestTimeout + 60*time.Second,
+		IdleTimeout:  90 * time.Second,
+		ErrorLog:     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+// Start binds every listener and serves until Shutdown. When one cannot be bound none
+// is.
+func (s *Server) Start() error {
+	var bound []net.Listener
+	for i := range s.listeners {
+		l := &s.listeners[i]
+		b, err := net.Listen("tcp", net.JoinHostPort(l.Host, strconv.Itoa(l.Port)))
+		if err != nil {
+			for _, b := range bound {
+				_ = b.Close()
+			}
+			return fmt.Errorf("listen at %s: %w", l, bindError(err))
+		}
+		l.Port = b.Addr().(*net.TCPAddr).Port
+		if l.Scheme == "https" {
+			b = tls.NewListener(b, s.opts.TLS)
+		}
+		bound = append(bound, b)
+	}
+	for i, b := range bound {
+		s.log.Info("REST server listening", "listener", s.opts.Listeners[i], "address", b.Addr().String())
+		s.serving.Go(func() {
+			if err := s.http.Serve(b); !errors.Is(err, http.ErrServerClosed) {
+				s.log.Error("REST listener ended", "address", b.Addr().String(), "error", err)
+			}
+		})
+	}
+	s.log.Info("REST server advertises", "url", s.AdvertisedURL())
+	return nil
+}
+
+// bindError drops what net says twice.
+func bindError(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// AdvertisedURL is the worker's address in the group's metadata, such as
+// http://10.0.0.5:8083/. It is known once Start has returned.
+func (s *Server) AdvertisedURL() string {
+	return s.opts.Advertised.URL(s.listeners, localHost).String()
+}
+
+// WorkerID is the host and port of the AdvertisedURL.
+func (s *Server) WorkerID() string { return s.opts.Advertised.URL(s.listeners, localHost).Host }
+
+// URLs are the addresses of the listeners, in their order, on this machine.
+func (s *Server) URLs() []string {
+	urls := make([]string, len(s.listeners))
+	for i, l := range s.listeners {
+		if ip := net.ParseIP(l.Host); l.Host == "" || ip != nil && ip.IsUnspecified() {
+			l.Host = "localhost"
+		}
+		urls[i] = l.String()
+	}
+	return urls
+}
+
+// Handler serves requests without a listener.
+func (s *Server) Handler() http.Handler { return s.router }
+
+// SetHerder puts a herder at /connectors.
+func (s *Server) SetHerder(h herder.Herder) { s.mount(h, flowName{}, true, false) }
+
+// AddFlow puts the herder of a replication flow at /source/target/connectors, and also
+// at /connectors if it is the worker's only one. Its requests to other workers go to
+// the former.
+func (s *Server) AddFlow(source, target string, h herder.Herder, only bool) {
+	s.mount(h, flowName{source, target}, only, true)
+}
+
+func (s *Server) mount(h herder.Herder, flow flowName, root, flows bool) {
+	s.mounting.Lock()
+	defer s.mounting.Unlock()
+	old := s.mounts.Load()
+	m := &mounts{root: old.root, flows: map[flowName]mount{}, order: append(old.order[:len(old.order):len(old.order)], h)}
+	for k, v := range old.flows {
+		m.flows[k] = v
+	}
+	added := mount{herder: h}
+	if flows {
+		added.prefix = FlowPath(flow.source, flow.target)
+		m.flows[flow] = added
+	}
+	if root {
+		m.root = &added
+	}
+	s.mounts.Store(m)
+}
+
+// Shutdown stops accepting requests and waits for the running ones as long as ctx
+// allows; then it cuts them off. All the server's goroutines have ended when it
+// returns. It may be called without Start.
+func (s *Server) Shutdown(ctx context.Context) error {
+	var failures *multierror.Error
+	if err := s.http.Shutdown(ctx); err != nil {
+		failures = multierror.Append(failures, fmt.Errorf("REST requests were cut off: %w", err))
+		s.cancel()
+		if err := s.http.Close(); err != nil {
+			failures = multierror.Append(failures, err)
+		}
+	}
+	s.cancel()
+	s.serving.Wait()
+	s.opts.Forward.Close()
+	return failures.ErrorOrNil()
+}
