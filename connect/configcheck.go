@@ -3,6 +3,7 @@ package connect
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -45,7 +46,13 @@ func NonEmpty(v any) string {
 	case ok && strings.TrimSpace(s) == "":
 		return "String may not be empty"
 	case ok && strings.ContainsFunc(s, unicode.IsControl):
-		return "String may not contain control sequences"
+		var codes []string
+		for _, r := range s {
+			if unicode.IsControl(r) {
+				codes = append(codes, strconv.Itoa(int(r)))
+			}
+		}
+		return "String may not contain control sequences but had the following ASCII chars: " + strings.Join(codes, ", ")
 	}
 	return ""
 }

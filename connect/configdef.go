@@ -156,7 +156,11 @@ func (k *ConfigKey) parse(text string, given bool) ConfigValue {
 	}
 	if k.Validate != nil {
 		if reason := k.Validate(v.Value); reason != "" {
-			v.Errors = append(v.Errors, k.invalid(FormatConfigValue(v.Value), reason))
+			shown := FormatConfigValue(v.Value)
+			if k.Type == TypeList && v.Value != nil {
+				shown = "[" + strings.ReplaceAll(shown, ",", ", ") + "]" // as Java prints a list
+			}
+			v.Errors = append(v.Errors, k.invalid(shown, reason))
 		}
 	}
 	return v

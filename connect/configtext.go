@@ -2,6 +2,7 @@ package connect
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -9,7 +10,7 @@ import (
 // parseConfigText turns the text of a configuration value into a Go value: bool,
 // string, int64 (INT, SHORT, LONG), float64 or []string. The reason is Java's.
 func parseConfigText(t ConfigType, text string) (value any, reason string) {
-	trimmed := strings.TrimSpace(text)
+	trimmed := trim(text)
 	switch t {
 	case TypeBoolean:
 		switch strings.ToLower(trimmed) {
@@ -33,11 +34,15 @@ func parseConfigText(t ConfigType, text string) (value any, reason string) {
 		return f, ""
 	case TypeList:
 		return splitList(trimmed), ""
-	case TypePassword:
-		return text, ""
 	default:
 		return trimmed, ""
 	}
+}
+
+// trim is Java's String.trim: it takes off blanks and control characters of ASCII, and
+// leaves Unicode's other spaces.
+func trim(text string) string {
+	return strings.TrimFunc(text, func(r rune) bool { return r <= ' ' })
 }
 
 func parseInteger(text string, bits int, t ConfigType) (any, string) {
@@ -55,7 +60,7 @@ func splitList(text string) []string {
 	}
 	parts := strings.Split(text, ",")
 	for i := range parts {
-		parts[i] = strings.TrimSpace(parts[i])
+		parts[i] = trim(parts[i])
 	}
 	return parts
 }
@@ -69,8 +74,33 @@ func FormatConfigValue(v any) string {
 	case []string:
 		return strings.Join(x, ",")
 	case float64:
-		return strconv.FormatFloat(x, 'g', -1, 64)
+		return formatDouble(x)
 	default:
 		return fmt.Sprint(x)
 	}
+}
+
+// formatDouble writes a number as Java's Double.toString does: with at least one
+// decimal, and with an exponent outside of 10^-3 to 10^7.
+func formatDouble(f float64) string {
+	if a := math.Abs(f); a == 0 || a >= 1e-3 && a < 1e7 {
+		text := strconv.FormatFloat(f, 'f', -1, 64)
+		if !strings.Contains(text, ".") {
+			text += ".0"
+		}
+		return text
+	}
+	mantissa, exponent, found := strings.Cut(strconv.FormatFloat(f, 'e', -1, 64), "e")
+	switch {
+	case math.IsInf(f, 1):
+		return "Infinity"
+	case math.IsInf(f, -1):
+		return "-Infinity"
+	case !found:
+		return mantissa // NaN
+	case !strings.Contains(mantissa, "."):
+		mantissa += ".0"
+	}
+	n, _ := strconv.Atoi(exponent) // FormatFloat wrote it
+	return mantissa + "E" + strconv.Itoa(n)
 }

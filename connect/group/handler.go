@@ -15,9 +15,10 @@ type Handler interface {
 	// the config topic made stale has stopped, so that a completed round means that
 	// nobody runs it any more, and not later than ctx ends.
 	BeforeJoin(ctx context.Context)
-	// ConfigOffset is how far the worker has read the config topic, for the metadata.
+	// ConfigOffset is how far the worker has read the config topic.
 	ConfigOffset() int64
-	// Configured is what the config topic says now; the leader assigns from it.
+	// Configured is what the config topic says now. Its offset goes into the metadata,
+	// and the leader assigns from it: so what is assigned is what that offset stands for.
 	Configured() assign.Configured
 	// Revoke returns when the given work has stopped and its statuses are written, or
 	// when ctx ends: the member goes on then whatever has become of it.

@@ -41,8 +41,11 @@ type Plugin struct {
 	Kind  Kind
 	// TaskClass is written into task configurations as task.class; connectors only.
 	TaskClass string
-	Version   string
-	New       func() any
+	// HeaderConverter is the header converter of a connector's records where neither the
+	// connector's nor the worker's configuration names one; "" is the worker's default.
+	HeaderConverter string
+	Version         string
+	New             func() any
 }
 
 // SimpleName is the class name without its package, in which nested classes keep

@@ -245,6 +245,12 @@ var satisfied = map[string]string{
 	"transaction.two.phase.commit.enable": "false",
 }
 
+// Knows reports whether Java's client of that role knows the key, honoured here or not.
+func Knows(role Role, key string) bool {
+	_, ok := tableFor(role)[key]
+	return ok
+}
+
 // tableFor returns the keys of one role by name.
 func tableFor(role Role) map[string]*keyDef {
 	byName := make(map[string]*keyDef, len(keyTable))

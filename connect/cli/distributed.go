@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"tributary/connect"
+	"tributary/connect/plugin"
+	"tributary/internal/buildinfo"
+	"tributary/internal/metrics"
+	"tributary/rest"
+)
+
+// shutdownLimit is how long REST requests under way may take when the process stops.
+const shutdownLimit = time.Second
+
+// Distributed is connect-distributed: it runs a worker of a group until a signal comes,
+// and returns the process's exit code.
+func Distributed(args []string, options ...Option) int {
+	p := NewProgram(options...)
+	var grammar struct {
+		Version Version `help:"Print the version and exit."`
+		File    string  `arg:"" name:"worker.properties" help:"The worker's properties."`
+	}
+	if code, done := p.Parse("connect-distributed", "Runs a Kafka Connect worker that shares its work with the others of its group.", &grammar, args); done {
+		return code
+	}
+	log := p.Logger()
+	return p.Main(log, func(ctx context.Context) error {
+		props, err := LoadProperties(grammar.File)
+		if err != nil {
+			return &ConfigError{err}
+		}
+		return p.RunDistributed(ctx, props, log)
+	})
+}
+
+// RunDistributed runs one worker with the given properties until ctx ends.
+func (p *Program) RunDistributed(ctx context.Context, props map[string]string, log *slog.Logger) error {
+	plugins, err := plugin.NewRegistry(p.Plugins...)
+	if err != nil {
+		return err
+	}
+	values, err := distributedDef.ParseValues(props)
+	if err != nil {
+		return &ConfigError{err}
+	}
+	for _, key := range unreadWorkerKeys(props) {
+		log.Warn(key + " is not read by anything")
+	}
+	process, err := NewProcess(plugins, values.List("listeners"), advertised(values), log)
+	if err != nil {
+		return &ConfigError{err}
+	}
+	if err := process.Server.Start(); err != nil {
+		return err
+	}
+	w, err := NewWorker(WorkerOptions{
+		Properties: props, Plugins: plugins, WorkerID: process.Server.WorkerID(), URL: process.Server.AdvertisedURL(),
+		OnHerder: process.Server.SetHerder, Metrics: process.Metrics, Logger: log,
+	})
+	if err != nil {
+		process.Stop()
+		return err
+	}
+	log.Info("Tributary worker starting", "version", buildinfo.Version, "commit", buildinfo.Commit, "group", values.String("group.id"))
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		<-ctx.Done()
+		process.Stop()
+	})
+	runCtx, cancel := context.WithCancel(ctx)
+	err = w.Run(runCtx)
+	cancel()
+	if ctx.Err() == nil {
+		process.Stop()
+		return err
+	}
+	serving.Wait()
+	return err
+}
+
+func advertised(v connect.Values) rest.Advertised {
+	return rest.Advertised{Host: v.String("rest.advertised.host.name"), Port: int(v.Int("rest.advertised.port")), Listener: v.String("rest.advertised.listener")}
+}
+
+// Process is what the workers of one process share: the REST server and the metrics.
+type Process struct {
+	Server  *rest.Server
+	Metrics *metrics.Registry
+	log     *slog.Logger
+}
+
+// NewProcess makes the shared parts; the server listens only after its Start.
+func NewProcess(plugins *plugin.Registry, listeners []string, advertised rest.Advertised, log *slog.Logger) (*Process, error) {
+	registry := prometheus.NewRegistry()
+	for _, c := range []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
+		if err := registry.Register(c); err != nil {
+			return nil, fmt.Errorf("register the process's metrics: %w", err)
+		}
+	}
+	server, err := rest.New(rest.Options{
+		Listeners: listeners, Advertised: advertised, Version: buildinfo.Version, Commit: buildinfo.Commit,
+		Plugins: plugins, Metrics: metrics.Handler(registry), Logger: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Process{Server: server, Metrics: metrics.New(registry, log), log: log}, nil
+}
+
+// Stop ends the REST server; requests under way have a moment to finish.
+func (p *Process) Stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownLimit)
+	defer cancel()
+	if err := p.Server.Shutdown(ctx); err != nil {
+		p.log.Debug("REST requests were cut off", "error", err)
+	}
+}

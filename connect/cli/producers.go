@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"strconv"
+	"strings"
+
+	"tributary/connect/worker"
+	"tributary/internal/kafka"
+)
+
+// producerFactory makes the producers of tasks: the framework's defaults, the worker's
+// producer.* on top, the connector's producer.override.* on top of that.
+type producerFactory struct {
+	props map[string]string
+	log   *slog.Logger
+}
+
+// config is the configuration of one task's producer.
+func (f *producerFactory) config(spec worker.ProducerSpec) (*kafka.Config, error) {
+	props := kafka.Props{
+		"bootstrap.servers":                     f.props["bootstrap.servers"],
+		"client.id":                             spec.ClientID,
+		"acks":                                  "all",
+		"enable.idempotence":                    "false",
+		"max.in.flight.requests.per.connection": "1",
+		"delivery.timeout.ms":                   strconv.Itoa(math.MaxInt32),
+		"max.block.ms":                          strconv.FormatInt(math.MaxInt64, 10),
+	}
+	for k, v := range f.props {
+		if key, ok := strings.CutPrefix(k, "producer."); ok {
+			props[key] = v
+		}
+	}
+	for k, v := range spec.Overrides {
+		props[k] = v
+	}
+	return kafka.ParseConfig(kafka.RoleProducer, props)
+}
+
+// open implements worker.ProducerFactory.
+func (f *producerFactory) open(ctx context.Context, spec worker.ProducerSpec) (worker.Producer, error) {
+	config, err := f.config(spec)
+	if err != nil {
+		return nil, err
+	}
+	log := f.log.With("connector", spec.Task.Connector, "task", spec.Task.Task)
+	for _, w := range config.Warnings() {
+		log.Warn(w)
+	}
+	client, err := kafka.NewClient(config, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := client.Await(ctx); err != nil {
+		_ = client.Close()
+		return nil, err
+	}
+	producer, err := kafka.NewProducer(client, config, log)
+	if err != nil {
+		_ = client.Close()
+		return nil, err
+	}
+	return &taskProducer{Producer: producer, client: client}, nil
+}
+
+// taskProducer closes its client with it.
+type taskProducer struct {
+	*kafka.Producer
+	client *kafka.Client
+}
+
+// Close implements worker.Producer.
+func (p *taskProducer) Close(ctx context.Context) error {
+	err := p.Producer.Close(ctx)
+	if cerr := p.client.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}

@@ -1,0 +1,329 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-multierror"
+
+	"tributary/connect"
+	"tributary/connect/group"
+	"tributary/connect/group/protocol"
+	"tributary/connect/herder"
+	"tributary/connect/herder/distributed"
+	"tributary/connect/plugin"
+	"tributary/connect/provider"
+	"tributary/connect/worker"
+	"tributary/internal/kafka"
+	"tributary/storage"
+	"tributary/storage/kafkastore"
+)
+
+// DefaultFlushInterval is the time between two commits of offsets where the user sets
+// no offset.flush.interval.ms. Java's minute costs a minute of duplicates after a crash;
+// a commit costs next to nothing.
+const DefaultFlushInterval = 5 * time.Second
+
+// WorkerOptions are what a distributed worker is put together from.
+type WorkerOptions struct {
+	// Properties are the worker's, as in a worker.properties file.
+	Properties map[string]string
+	Plugins    *plugin.Registry
+	// WorkerID and URL are how others know the worker: host:port, and its REST address.
+	WorkerID, URL string
+	// LeaderPath stands before /connectors in requests between workers.
+	LeaderPath string
+	// OnHerder is called once the cluster answers and the herder is about to run.
+	OnHerder func(h herder.Herder)
+	// OnLeader is distributed.Options.OnLeader.
+	OnLeader func(ctx context.Context, h herder.Herder)
+	Metrics  worker.Metrics
+	Logger   *slog.Logger
+}
+
+// Worker is a distributed worker whose properties were checked. Run makes it work.
+type Worker struct {
+	opts      WorkerOptions
+	values    connect.Values
+	props     kafka.Props
+	runtime   worker.Config
+	providers *provider.Providers
+	keys      protocol.KeyPolicy
+	producers *producerFactory
+	admin     *kafka.Config
+	group     *kafka.Config
+	protocols []protocol.Subprotocol
+	topics    topics
+}
+
+// topics are the internal topics of a worker.
+type topics struct{ config, offset, status kafkastore.Topic }
+
+// NewWorker checks the properties of a worker. It does not touch the network. The error
+// is a *ConfigError that holds everything that is wrong.
+func NewWorker(o WorkerOptions) (*Worker, error) {
+	values, err := distributedDef.ParseValues(o.Properties)
+	if err != nil {
+		return nil, &ConfigError{err}
+	}
+	w := &Worker{opts: o, values: values, props: clientProps(o.Properties)}
+	if err := w.check(); err != nil {
+		return nil, &ConfigError{err}
+	}
+	return w, nil
+}
+
+// clientProps are the worker's properties without those for other clients.
+func clientProps(props map[string]string) kafka.Props {
+	out := kafka.Props{}
+	for k, v := range props {
+		if !strings.HasPrefix(k, "producer.") && !strings.HasPrefix(k, "consumer.") && !strings.HasPrefix(k, "admin.") {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// check reads the properties of every part.
+func (w *Worker) check() error {
+	var errs *multierror.Error
+	keep := func(err error) bool {
+		if err != nil {
+			errs = multierror.Append(errs, err)
+		}
+		return err == nil
+	}
+	o, v := w.opts, w.values
+	var err error
+	w.runtime, err = worker.ParseConfig(o.Properties)
+	keep(err)
+	if _, set := o.Properties["offset.flush.interval.ms"]; !set {
+		w.runtime.FlushInterval = DefaultFlushInterval
+	}
+	w.providers, err = provider.New(o.Properties)
+	if keep(err) {
+		w.providers = w.providers.Reporting(w.reportUnresolved)
+	}
+	w.keys = protocol.KeyPolicy{Algorithm: v.String("inter.worker.key.generation.algorithm"), Bits: int(v.Int("inter.worker.key.size")), TTL: millis(v, "inter.worker.key.ttl.ms")}
+	keep(w.keys.Validate())
+	w.protocols, err = protocol.Preferences(v.String("connect.protocol"))
+	keep(err)
+	if h, s := millis(v, "heartbeat.interval.ms"), millis(v, "session.timeout.ms"); h >= s {
+		keep(fmt.Errorf("heartbeat.interval.ms is %d: it must be less than session.timeout.ms, which is %d", h.Milliseconds(), s.Milliseconds()))
+	}
+	w.producers = &producerFactory{props: o.Properties, log: o.Logger}
+	_, err = w.producers.config(worker.ProducerSpec{ClientID: "connector-producer"})
+	keep(err)
+	w.admin, err = kafka.ParseConfig(kafka.RoleAdmin, with(w.props, "client.id", w.clientIDBase()+"shared-admin"))
+	if keep(err) {
+		for _, warning := range w.admin.Warnings() {
+			o.Logger.Warn(warning)
+		}
+	}
+	w.group, err = kafka.ParseConfig(kafka.RoleGroup, with(w.props, "client.id", cmp.Or(v.String("client.id"), "connect-"+o.WorkerID)))
+	keep(err)
+	w.topics = topics{
+		config: w.topic("config", 1),
+		offset: w.topic("offset", v.Int("offset.storage.partitions")),
+		status: w.topic("status", v.Int("status.storage.partitions")),
+	}
+	// Made here for the sake of their checks; Run makes those that work.
+	_, err = w.stores()
+	keep(err)
+	return errs.ErrorOrNil()
+}
+
+// reportUnresolved says which references to configuration providers stay as they are.
+func (w *Worker) reportUnresolved(connector string, left []provider.Unresolved) {
+	for _, u := range left {
+		w.opts.Logger.Warn("A reference to a configuration provider is left as it is", "connector", connector,
+			"key", u.Config, "provider", u.Provider, "path", u.Path, "name", u.Key, "reason", u.Reason)
+	}
+}
+
+func (w *Worker) newHerder(clusterID string) (*distributed.Herder, error) {
+	o, v := w.opts, w.values
+	stores, err := w.stores()
+	if err != nil {
+		return nil, err
+	}
+	member, err := w.member()
+	if err != nil {
+		return nil, err
+	}
+	options := distributed.Options{
+		WorkerID: o.WorkerID, ClusterID: func() string { return clusterID },
+		Configs: stores.configs, Statuses: stores.statuses, Offsets: stores.offsets,
+		Plugins: o.Plugins, Group: member,
+		NewRunner: func(l worker.Listener) (distributed.Runner, error) {
+			return worker.New(worker.Options{
+				ID: o.WorkerID, Config: w.runtime, Plugins: o.Plugins, Offsets: stores.offsets, Listener: l,
+				Producers: w.producers.open, Transformer: w.providers, Logger: o.Logger, Metrics: o.Metrics,
+			}), nil
+		},
+		Validate: func(ctx context.Context, config map[string]string) error {
+			resolved, err := w.providers.Transform(ctx, config["name"], config)
+			if err != nil {
+				return err
+			}
+			return herder.Validate(o.Plugins, resolved)
+		},
+		SyncTimeout: millis(v, "worker.sync.timeout.ms"), SyncBackoff: syncBackoff(v),
+		Keys: w.keys, SignatureAlgorithm: v.String("inter.worker.signature.algorithm"), VerificationAlgorithms: v.List("inter.worker.verification.algorithms"),
+		TopicTracking: w.runtime.TopicTracking, TopicTrackingReset: v.Bool("topic.tracking.allow.reset"),
+		LeaderPath: o.LeaderPath, Logger: o.Logger,
+	}
+	var h *distributed.Herder
+	if o.OnLeader != nil {
+		options.OnLeader = func(ctx context.Context) { o.OnLeader(ctx, h) }
+	}
+	h, err = distributed.New(options)
+	return h, err
+}
+
+// syncBackoff is the pause of a worker that could not read the config topic. Java's
+// default of five minutes is for the eager protocol; the incremental one waits a
+// fraction of the longest rebalance delay, and at most this long.
+func syncBackoff(v connect.Values) time.Duration {
+	return min(millis(v, "worker.unsync.backoff.ms"), max(millis(v, "scheduled.rebalance.max.delay.ms")/50, time.Second))
+}
+
+// clientIDBase is what the ids of a worker's clients begin with, as in Java.
+func (w *Worker) clientIDBase() string {
+	base := w.values.String("group.id") + "-"
+	if id := w.values.String("client.id"); id != "" {
+		base += id + "-"
+	}
+	return base
+}
+
+func with(props kafka.Props, pairs ...string) kafka.Props {
+	out := maps.Clone(props)
+	for i := 0; i < len(pairs); i += 2 {
+		out[pairs[i]] = pairs[i+1]
+	}
+	return out
+}
+
+// topic reads the settings of one internal topic: config, offset or status.
+func (w *Worker) topic(kind string, partitions int64) kafkastore.Topic {
+	prefix := kind + ".storage."
+	t := kafkastore.Topic{
+		Name: w.values.String(prefix + "topic"), Key: prefix + "topic",
+		Partitions: int32(partitions), ReplicationFactor: int16(w.values.Int(prefix + "replication.factor")), Configs: map[string]string{},
+	}
+	for k, value := range w.opts.Properties {
+		setting, ok := strings.CutPrefix(k, prefix)
+		if ok && setting != "topic" && setting != "partitions" && setting != "replication.factor" && setting != "file.filename" {
+			t.Configs[setting] = value
+		}
+	}
+	return t
+}
+
+// fit lowers default replication factors to what the cluster has.
+func (w *Worker) fit(ctx context.Context, admin *kafka.Admin) error {
+	var flexible []*kafkastore.Topic
+	for kind, t := range map[string]*kafkastore.Topic{"config": &w.topics.config, "offset": &w.topics.offset, "status": &w.topics.status} {
+		if _, set := w.opts.Properties[kind+".storage.replication.factor"]; !set {
+			flexible = append(flexible, t)
+		}
+	}
+	return kafkastore.FitReplication(ctx, admin, w.opts.Logger, flexible...)
+}
+
+type stores struct {
+	configs  storage.ConfigStore
+	statuses storage.StatusStore
+	offsets  storage.OffsetStore
+}
+
+func (w *Worker) stores() (stores, error) {
+	exactlyOnce := strings.ToLower(w.values.String("exactly.once.source.support"))
+	options := func(t kafkastore.Topic, committed bool) kafkastore.Options {
+		return kafkastore.Options{Props: w.props, ClientIDBase: w.clientIDBase(), Topic: t, ReadCommitted: committed, Logger: w.opts.Logger}
+	}
+	configOptions := kafkastore.ConfigOptions{Options: options(w.topics.config, exactlyOnce == "enabled")}
+	if exactlyOnce != "disabled" {
+		configOptions.TransactionalID = "connect-cluster-" + w.values.String("group.id")
+	}
+	var errs *multierror.Error
+	configs, err := kafkastore.NewConfigStore(configOptions)
+	errs = multierror.Append(errs, err)
+	statuses, err := kafkastore.NewStatusStore(options(w.topics.status, false))
+	errs = multierror.Append(errs, err)
+	offsets, err := kafkastore.NewOffsetStore(options(w.topics.offset, exactlyOnce == "enabled"))
+	errs = multierror.Append(errs, err)
+	return stores{configs, statuses, offsets}, errs.ErrorOrNil()
+}
+
+func (w *Worker) member() (*group.Member, error) {
+	v := w.values
+	coordinator, err := kafka.NewGroupConn(w.group, v.String("group.id"), w.opts.Logger)
+	if err != nil {
+		return nil, err
+	}
+	return group.New(group.Options{
+		Coordinator: coordinator, GroupID: v.String("group.id"), URL: w.opts.URL, Protocols: w.protocols,
+		SessionTimeout: millis(v, "session.timeout.ms"), HeartbeatInterval: millis(v, "heartbeat.interval.ms"),
+		RebalanceTimeout: millis(v, "rebalance.timeout.ms"), MaxDelay: w.rebalanceDelay(),
+		RetryBackoff: w.group.RetryBackoff, Logger: w.opts.Logger,
+	}), nil
+}
+
+// defaultRebalanceDelay is how long a lost worker's work waits for its return where the
+// user does not say. Java's five minutes of standstill after a crash is what its users
+// complain about first.
+const defaultRebalanceDelay = 10 * time.Second
+
+func (w *Worker) rebalanceDelay() time.Duration {
+	if _, set := w.opts.Properties["scheduled.rebalance.max.delay.ms"]; !set {
+		return defaultRebalanceDelay
+	}
+	return millis(w.values, "scheduled.rebalance.max.delay.ms")
+}
+
+// Run waits for the cluster, joins the group and works until ctx ends.
+func (w *Worker) Run(ctx context.Context) error {
+	client, err := kafka.NewClient(w.admin, w.opts.Logger)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	admin := kafka.NewAdmin(client, w.admin, w.opts.Logger)
+	h, err := w.prepare(ctx, client, admin)
+	for kafka.IsRetriable(err) && ctx.Err() == nil {
+		// The cluster went away again; Await says so and waits.
+		h, err = w.prepare(ctx, client, admin)
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	if w.opts.OnHerder != nil {
+		w.opts.OnHerder(h)
+	}
+	return h.Run(ctx)
+}
+
+// prepare does what needs the cluster before the herder can run.
+func (w *Worker) prepare(ctx context.Context, client *kafka.Client, admin *kafka.Admin) (*distributed.Herder, error) {
+	if err := client.Await(ctx); err != nil {
+		return nil, err
+	}
+	id, err := client.ClusterID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.fit(ctx, admin); err != nil {
+		return nil, err
+	}
+	return w.newHerder(id)
+}

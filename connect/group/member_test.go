@@ -1,0 +1,658 @@
+package group_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tributary/connect"
+	"tributary/connect/group"
+	"tributary/connect/group/protocol"
+	"tributary/internal/kafka"
+)
+
+// six pieces of work: two connectors with two tasks each.
+func six() map[string]int { return map[string]int{"a": 2, "b": 2} }
+
+// twelve divides evenly by two and by three, connectors and tasks apart.
+func twelve() map[string]int {
+	return map[string]int{"a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "f": 1}
+}
+
+func diff(t *testing.T, what string, want, got any) {
+	t.Helper()
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("%s (-want +got):\n%s", what, d)
+	}
+}
+
+// settledOn waits until the workers run everything and share it as said.
+func (c *cluster) settledOn(want map[string]int) {
+	c.t.Helper()
+	await(c.t, "the work to be shared", time.Hour, func() bool { return cmp.Equal(want, c.load()) })
+	pass(heartbeatInterval)
+	diff(c.t, "shares after the next heartbeat", want, c.load())
+}
+
+func TestWorkOfADeadWorkerMovesAfterTheDelayAndComesBackWithIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, twelve())
+		c.start("w1")
+		c.settledOn(map[string]int{"w1": 12})
+		c.start("w2")
+		c.settledOn(map[string]int{"w1": 6, "w2": 6})
+		w3, _ := c.start("w3")
+		c.settledOn(map[string]int{"w1": 4, "w2": 4, "w3": 4})
+
+		died := time.Now()
+		w3.die()
+		await(t, "the session to end", time.Minute, func() bool {
+			return len(c.broker.expired()) == 1
+		})
+		pass(maxDelay - time.Minute)
+		diff(t, "shares during the delay", map[string]int{"w1": 4, "w2": 4}, c.load())
+		c.settledOn(map[string]int{"w1": 6, "w2": 6})
+		if after := time.Since(died); after < maxDelay || after > maxDelay+sessionTimeout+2*heartbeatInterval+time.Second {
+			t.Errorf("the work moved %v after the worker had died", after)
+		}
+
+		c.start("w4")
+		c.settledOn(map[string]int{"w1": 4, "w2": 4, "w4": 4})
+	})
+}
+
+func TestWorkerThatComesBackWithinTheDelayGetsItsWorkBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		c.start("w1")
+		c.settledOn(map[string]int{"w1": 6})
+		_, m2 := c.start("w2")
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+		before := c.running()
+
+		stop(m2)
+		c.mu.Lock()
+		for item, worker := range c.runs {
+			if worker == "w2" {
+				delete(c.runs, item)
+			}
+		}
+		c.mu.Unlock()
+		pass(time.Minute)
+		c.start("w2")
+		pass(time.Minute)
+		diff(t, "shares during the delay", map[string]int{"w1": 3}, c.load())
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+
+		diff(t, "who runs what", before, c.running())
+	})
+}
+
+func TestStopLeavesWithJavasReasonAndAnotherMemberLeads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		w1, m1 := c.start("w1")
+		c.settledOn(map[string]int{"w1": 6})
+		w2, m2 := c.start("w2")
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+		id := connect.TaskID{Connector: "a", Task: -1}
+		task := connect.TaskID{Connector: "b", Task: 1}
+		urls := func(m *group.Member) []string { return []string{m.OwnerURL(id), m.OwnerURL(task)} }
+		owner := func(item string) string { return "http://" + c.running()[item] + ":8083/" }
+		diff(t, "owners as the leader knows them", []string{owner("a"), owner("b-1")}, urls(m1))
+		diff(t, "owners as a follower knows them", []string{"", ""}, urls(m2))
+		if !w1.round().Leader() || w2.round().Leader() || w2.round().Snapshot.LeaderURL != "http://w1:8083/" {
+			t.Errorf("leaders: w1 %v, w2 %v, at %q", w1.round().Leader(), w2.round().Leader(), w2.round().Snapshot.LeaderURL)
+		}
+
+		first := w1.round().MemberID
+		w1.die()
+		w1.line.set(func(l *line) { l.cut = false })
+		stop(m1)
+
+		await(t, "w2 to lead", time.Minute, func() bool { return w2.round().Leader() })
+		diff(t, "goodbyes", []string{first + ": the consumer is being closed"}, c.broker.goodbyes())
+		if w1.line.count("close") != 1 {
+			t.Error("the connection is still open")
+		}
+		// A new leader knows nothing of the delay: it places all that nobody runs.
+		c.settledOn(map[string]int{"w2": 6})
+		diff(t, "owners as the new leader knows them", []string{"http://w2:8083/", "http://w2:8083/"}, urls(m2))
+	})
+}
+
+func TestRevokedWorkStopsBeforeTheRoundIsReportedAndIsPlacedOnceSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		w1, m1 := c.start("w1")
+		c.settledOn(map[string]int{"w1": 6})
+		w1.takeEvents()
+		w1.set(func(w *worker) { w.unsettled = true })
+		w2, _ := c.start("w2")
+		pass(time.Minute)
+		diff(t, "w1", []string{"join", "revoke a a-0 a-1", "round 2: b b-0 b-1"}, w1.takeEvents())
+		diff(t, "w2", []string{"join", "round 2: "}, w2.takeEvents())
+		diff(t, "revoked, as reported", []string{"a", "a-0", "a-1"}, items(w1.round().Snapshot.Revoked))
+
+		m1.Settled()
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+		diff(t, "w1", []string{"join", "round 3: b b-0 b-1"}, w1.takeEvents())
+		diff(t, "w2", []string{"join", "round 3: a a-0 a-1"}, w2.takeEvents())
+		if held := allocation(t, last(c.broker.joins(), "w1")); !held.Revoked.Empty() {
+			t.Errorf("w1 reports %v as revoked after it has settled", held.Revoked)
+		}
+	})
+}
+
+// last is the last JoinGroup of a worker.
+func last(joins []kafka.JoinRequest, worker string) kafka.JoinRequest {
+	for _, j := range slices.Backward(joins) {
+		if strings.Contains(string(j.Protocols[0].Metadata), "http://"+worker+":") {
+			return j
+		}
+	}
+	return kafka.JoinRequest{}
+}
+
+// allocation is what a member said that it held when it joined.
+func allocation(t *testing.T, request kafka.JoinRequest) protocol.Assignment {
+	t.Helper()
+	metadata, err := protocol.DecodeMetadata(request.Protocols[0].Metadata)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if metadata.Allocation == nil {
+		return protocol.Assignment{}
+	}
+	return *metadata.Allocation
+}
+
+func TestRejoinCausesOneRoundHoweverOftenItIsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, map[string]int{"a": 1})
+		w1, m1 := c.start("w1")
+		c.settledOn(map[string]int{"w1": 2})
+		w1.takeEvents()
+		synctest.Wait()
+
+		c.configure(map[string]int{"a": 2})
+		m1.Rejoin("first")
+		m1.Rejoin("connector a has new task configurations")
+		pass(time.Minute)
+
+		diff(t, "w1", []string{"join", "round 2: a a-0 a-1"}, w1.takeEvents())
+		diff(t, "reason on the wire", "connector a has new task configurations", last(c.broker.joins(), "w1").Reason)
+	})
+}
+
+func TestRejoinDuringARoundCausesOneMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, map[string]int{"a": 1})
+		w1, m1 := c.start("w1")
+		c.settledOn(map[string]int{"w1": 2})
+		w1.takeEvents()
+		w1.line.set(func(l *line) { l.delays["join"] = 2 * time.Second })
+
+		m1.Rejoin("one")
+		pass(time.Second)
+		c.configure(map[string]int{"a": 2})
+		m1.Rejoin("two")
+		pass(time.Minute)
+
+		diff(t, "w1", []string{"join", "round 2: a a-0", "join", "round 3: a a-0 a-1"}, w1.takeEvents())
+	})
+}
+
+func TestSuspendedWorkerIsAwaitedByTheGroupAndKeepsItsWorkMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		c.start("w1")
+		c.settledOn(map[string]int{"w1": 6})
+		w2, m2 := c.start("w2")
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+		before := c.running()
+		w2.takeEvents()
+
+		m2.Suspend("taking too long to read the log")
+		pass(time.Minute)
+		diff(t, "goodbyes", []string{w2.round().MemberID + ": taking too long to read the log"}, c.broker.goodbyes())
+		diff(t, "who runs what", before, c.running())
+		diff(t, "w2 while away", []string(nil), w2.takeEvents())
+
+		m2.Rejoin("the config topic can be read again")
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+		diff(t, "who runs what", before, c.running())
+	})
+}
+
+func TestSuspendedWorkerStopsItsWorkBeforeTheGroupGivesItAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		c.start("w1")
+		c.settledOn(map[string]int{"w1": 6})
+		w2, m2 := c.start("w2")
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+
+		m2.Suspend("taking too long to read the log")
+		pass(maxDelay/2 + time.Second)
+		diff(t, "shares", map[string]int{"w1": 3}, c.load())
+		c.settledOn(map[string]int{"w1": 6})
+
+		w2.takeEvents()
+		m2.Rejoin("the config topic can be read again")
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+	})
+}
+
+func TestSuspendedWorkerOfAnEagerGroupStopsItsWorkBeforeItLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		eager := func(o *group.Options) { o.Protocols = []protocol.Subprotocol{protocol.Default} }
+		c := newCluster(t, six())
+		c.start("w1", eager)
+		w2, m2 := c.start("w2", eager)
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+		w2.takeEvents()
+		held := strings.Join(items(w2.round().Snapshot.Assigned), " ")
+		m2.Suspend("taking too long to read the log")
+		c.settledOn(map[string]int{"w1": 6})
+		diff(t, "w2", []string{"revoke " + held}, w2.takeEvents())
+		m2.Rejoin("the config topic can be read again")
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+	})
+}
+
+func TestWorkStopsWhenTheSessionEndsAndNotEarlier(t *testing.T) {
+	for _, silent := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCluster(t, six())
+			w1, _ := c.start("w1")
+			c.settledOn(map[string]int{"w1": 6})
+			w1.takeEvents()
+			beats := w1.line.count("heartbeat")
+			await(t, "a heartbeat", time.Minute, func() bool { return w1.line.count("heartbeat") > beats })
+			kept := time.Now()
+			w1.line.set(func(l *line) { l.cut, l.silent = !silent, silent })
+
+			pass(sessionTimeout - 100*time.Millisecond)
+			diff(t, "w1 before its session ends", []string(nil), w1.takeEvents())
+			await(t, "w1 to stop its work", time.Minute, func() bool { return len(c.running()) == 0 })
+			if after := time.Since(kept); after > sessionTimeout+100*time.Millisecond {
+				t.Errorf("the work stopped %v after the last heartbeat", after)
+			}
+			pass(time.Minute)
+			diff(t, "w1", []string{"revoke a a-0 a-1 b b-0 b-1"}, w1.takeEvents())
+			if got := c.log.with("cannot be reached"); len(got) != 1 {
+				t.Errorf("said %d times that the coordinator cannot be reached: %q", len(got), got)
+			}
+
+			w1.line.set(func(l *line) { l.cut, l.silent = false, false })
+			c.settledOn(map[string]int{"w1": 6})
+			diff(t, "reported as held", []string(nil), items(allocation(t, last(c.broker.joins(), "w1")).Assigned))
+			if len(c.log.with("answers again")) != 1 {
+				t.Error("did not say once that the coordinator answers again")
+			}
+		})
+	}
+}
+
+func TestCoordinatorLostForLessThanASessionDisturbsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		w1, _ := c.start("w1")
+		c.settledOn(map[string]int{"w1": 6})
+		w1.takeEvents()
+
+		w1.line.set(func(l *line) {
+			l.replies["heartbeat"], l.replies["find"] = kafka.ErrNotCoordinator, kafka.ErrCoordinatorNotAvailable
+		})
+		pass(sessionTimeout - heartbeatInterval - time.Second)
+		w1.line.set(func(l *line) { clear(l.replies) })
+		pass(time.Minute)
+
+		diff(t, "w1", []string(nil), w1.takeEvents())
+		diff(t, "expired sessions", []string(nil), c.broker.expired())
+	})
+}
+
+func TestMemberThatTheGroupForgotJoinsAnewAndKeepsItsWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		w1, _ := c.start("w1")
+		c.settledOn(map[string]int{"w1": 6})
+		old := w1.round().MemberID
+		w1.takeEvents()
+
+		c.broker.forget(old)
+		pass(time.Minute)
+
+		diff(t, "w1", []string{"join", "round 3: a a-0 a-1 b b-0 b-1"}, w1.takeEvents())
+		if w1.round().MemberID == old {
+			t.Error("the member goes by its old id")
+		}
+		diff(t, "reported as held", []string{"a", "a-0", "a-1", "b", "b-0", "b-1"}, items(allocation(t, last(c.broker.joins(), "w1")).Assigned))
+	})
+}
+
+func TestWorkerThatWasAsleepForLongerThanItsSessionKeepsItsWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		c.start("w1")
+		c.settledOn(map[string]int{"w1": 6})
+		w2, m2 := c.start("w2")
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+		before := c.running()
+		old := w2.round().MemberID
+		w2.takeEvents()
+
+		w2.set(func(w *worker) { w.asleep = 2 * sessionTimeout })
+		m2.Rejoin("a reason")
+		await(t, "the session to end", time.Minute, func() bool { return cmp.Equal([]string{old}, c.broker.expired()) })
+		await(t, "w2 to join anew", time.Minute, func() bool { return w2.round().MemberID != old })
+
+		pass(time.Minute)
+		diff(t, "who runs what", before, c.running())
+		if slices.ContainsFunc(w2.takeEvents(), func(e string) bool { return strings.HasPrefix(e, "revoke") }) {
+			t.Error("work was revoked")
+		}
+	})
+}
+
+func TestIllegalGenerationMakesTheMemberJoinUnderItsOwnId(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		w1, _ := c.start("w1")
+		c.settledOn(map[string]int{"w1": 6})
+		id := w1.round().MemberID
+		w1.takeEvents()
+
+		w1.line.set(func(l *line) { l.replies["heartbeat"] = kafka.ErrIllegalGeneration })
+		await(t, "a round", time.Minute, func() bool { return w1.round().Generation == 2 })
+		w1.line.set(func(l *line) { clear(l.replies) })
+		pass(time.Minute)
+
+		diff(t, "member id", id, w1.round().MemberID)
+		diff(t, "w1", []string{"join", "round 2: a a-0 a-1 b b-0 b-1"}, w1.takeEvents())
+	})
+}
+
+func TestHeartbeatsGoOnWhileWorkStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		w1, _ := c.start("w1")
+		c.settledOn(map[string]int{"w1": 6})
+		w1.set(func(w *worker) {
+			w.busy = func(ctx context.Context, doing string) { pass(rebalanceTimeout / 2) }
+		})
+		c.start("w2")
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+		diff(t, "expired sessions", []string(nil), c.broker.expired())
+		diff(t, "goodbyes", []string(nil), c.broker.goodbyes())
+	})
+}
+
+func TestCoordinatorLostWhileWorkStopsIsFoundAgainMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		w1, _ := c.start("w1")
+		c.settledOn(map[string]int{"w1": 6})
+		w1.set(func(w *worker) {
+			w.busy = func(_ context.Context, doing string) {
+				if doing == "revoke" {
+					w1.line.set(func(l *line) { l.cut = true })
+					pass(sessionTimeout - heartbeatInterval)
+					w1.line.set(func(l *line) { l.cut = false })
+					pass(2 * sessionTimeout)
+				}
+			}
+		})
+		c.start("w2")
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+		diff(t, "sessions that ended", []string(nil), c.broker.expired())
+	})
+}
+
+func TestJoinThatIsLostAfterALongWaitCostsNoWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		w1, m1 := c.start("w1")
+		c.settledOn(map[string]int{"w1": 6})
+		w2, _ := c.start("w2")
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+		w1.takeEvents()
+		before := c.running()
+
+		// w1 waits for w2 in JoinGroup, longer than a session, when its connection breaks.
+		w2.set(func(w *worker) { w.busy = func(context.Context, string) { pass(rebalanceTimeout / 2) } })
+		broken := make(chan struct{})
+		w1.line.set(func(l *line) { l.broken = broken })
+		m1.Rejoin("a reason")
+		pass(2 * sessionTimeout)
+		w1.line.set(func(l *line) { l.broken, l.replies["find"] = nil, kafka.ErrCoordinatorNotAvailable })
+		close(broken)
+		pass(sessionTimeout / 2)
+		w1.line.set(func(l *line) { clear(l.replies) })
+		pass(time.Minute)
+
+		diff(t, "who runs what", before, c.running())
+		if slices.ContainsFunc(w1.takeEvents(), func(e string) bool { return strings.HasPrefix(e, "revoke") }) {
+			t.Error("work was revoked")
+		}
+	})
+}
+
+func TestLongReasonsAreCutToWhatTheWireAllows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		_, m1 := c.start("w1")
+		c.settledOn(map[string]int{"w1": 6})
+		m1.Rejoin("x" + strings.Repeat("é", 200))
+		pass(time.Minute)
+		diff(t, "reason", "x"+strings.Repeat("é", 127), last(c.broker.joins(), "w1").Reason)
+	})
+}
+
+func TestWorkerThatIsBusyBeyondTheRebalanceTimeoutLeavesAndComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, twelve())
+		_, m1 := c.start("w1")
+		c.settledOn(map[string]int{"w1": 12})
+		w2, _ := c.start("w2")
+		c.settledOn(map[string]int{"w1": 6, "w2": 6})
+		old := w2.round().MemberID
+		stuck := make(chan struct{})
+		w2.set(func(w *worker) {
+			w.busy = func(_ context.Context, doing string) {
+				if doing == "revoke" {
+					<-stuck
+				}
+			}
+		})
+
+		kept := twelve()
+		delete(kept, w2.round().Snapshot.Assigned.Connectors[0])
+		c.configure(kept)
+		m1.Rejoin("a connector was deleted")
+		pass(rebalanceTimeout - time.Second)
+		diff(t, "goodbyes", []string(nil), c.broker.goodbyes())
+		pass(2 * heartbeatInterval)
+		diff(t, "goodbyes", []string{old + ": worker poll timeout has expired."}, c.broker.goodbyes())
+		if len(c.log.with("worker=w2", "rebalance.timeout.ms=60000", `doing="stopping revoked work"`)) != 1 {
+			t.Error("no line says why w2 left")
+		}
+
+		pass(time.Minute)
+		diff(t, "shares", map[string]int{"w1": 6, "w2": 6}, c.load())
+		close(stuck)
+		await(t, "w2 to come back", time.Minute, func() bool { return w2.round().MemberID != old })
+		c.settledOn(map[string]int{"w1": 6, "w2": 4})
+		diff(t, "sessions that ended", []string(nil), c.broker.expired())
+	})
+}
+
+func TestEagerGroupStopsEverythingBeforeEachJoin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		eager := func(o *group.Options) { o.Protocols = []protocol.Subprotocol{protocol.Default} }
+		c := newCluster(t, six())
+		w1, _ := c.start("w1", eager)
+		c.settledOn(map[string]int{"w1": 6})
+		w1.takeEvents()
+		w2, _ := c.start("w2", eager)
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+		diff(t, "w1", []string{"revoke a a-0 a-1 b b-0 b-1", "join", "round 2: a a-0 b-0"}, w1.takeEvents())
+		diff(t, "w2", []string{"join", "round 2: a-1 b b-1"}, w2.takeEvents())
+		diff(t, "protocol", protocol.Default, w1.round().Protocol)
+	})
+}
+
+func TestOneEagerWorkerDowngradesTheGroupWithoutWorkRunningTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		w1, _ := c.start("w1")
+		c.settledOn(map[string]int{"w1": 6})
+		w1.takeEvents()
+		// The revocation belongs to the round that places the work elsewhere, so the new
+		// worker must be slower than this one.
+		w2, m2 := c.startWith("w2", func(w *worker) { w.line.delays["sync"] = time.Second },
+			func(o *group.Options) { o.Protocols = []protocol.Subprotocol{protocol.Default} })
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+		diff(t, "w1", []string{"join", "revoke a-1 b b-1", "round 2: a a-0 b-0"}, w1.takeEvents())
+		diff(t, "protocol", protocol.Default, w1.round().Protocol)
+
+		// And back: when the eager worker is gone the group is incremental again.
+		w2.die()
+		w2.line.set(func(l *line) { l.cut = false })
+		stop(m2)
+		c.settledOn(map[string]int{"w1": 6})
+		diff(t, "protocol", protocol.Sessioned, w1.round().Protocol)
+	})
+}
+
+func TestLeaderThatIsBehindSaysSoAndWorkStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		w1, _ := c.start("w1")
+		c.settledOn(map[string]int{"w1": 6})
+		w1.takeEvents()
+		w1.set(func(w *worker) { w.unread = 1 })
+		c.configure(six())
+		c.start("w2")
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+		events := w1.takeEvents()
+		diff(t, "w1's first round", []string{"join", "round 2: a a-0 a-1 b b-0 b-1", "join"}, events[:3])
+		if !slices.ContainsFunc(c.log.with("mismatch=true"), func(string) bool { return true }) {
+			t.Error("the leader was not behind")
+		}
+	})
+}
+
+func TestWorkOfAMemberThatSaidGoodbyeMovesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		_, m1 := c.start("w1")
+		c.settledOn(map[string]int{"w1": 6})
+		w2, m2 := c.start("w2")
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+		left := time.Now()
+		m1.MemberDeparted(w2.round().MemberID)
+		w2.die()
+		w2.line.set(func(l *line) { l.cut = false })
+		stop(m2)
+		c.settledOn(map[string]int{"w1": 6})
+		if after := time.Since(left); after > 3*heartbeatInterval {
+			t.Errorf("the work moved after %v", after)
+		}
+	})
+}
+
+func TestRefusalsAreToldOnceAndTriedAgainSlowly(t *testing.T) {
+	for name, tc := range map[string]struct {
+		kind string
+		err  error
+		says []string
+	}{
+		"inconsistent protocol": {"join", kafka.ErrInconsistentProtocol, []string{"group.id=connect-cluster", "connect.protocol", "sessioned compatible default"}},
+		"session time-out":      {"join", &kafka.ServerError{Code: 26}, []string{"session.timeout.ms=10000", "group.min.session.timeout.ms"}},
+		"group is full":         {"join", kafka.ErrGroupMaxSizeReached, []string{"cannot take part"}},
+		"no rights":             {"find", &kafka.AuthorizationError{ResourceType: "group", Resource: "connect-cluster", Err: errors.New("denied")}, []string{"Read on the group"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster(t, six())
+				w1, _ := c.startWith("w1", func(w *worker) { w.line.replies[tc.kind] = tc.err })
+				pass(time.Minute)
+				if n := w1.line.count(tc.kind); n < 5 || n > 7 {
+					t.Errorf("tried %d times in a minute", n)
+				}
+				if got := c.log.with("level=ERROR"); len(got) != 1 {
+					t.Errorf("errors: %q", got)
+				}
+				if len(c.log.with(append(tc.says, "level=ERROR")...)) != 1 {
+					t.Errorf("no line says %q: %q", tc.says, c.log.with("level=ERROR"))
+				}
+				w1.line.set(func(l *line) { clear(l.replies) })
+				c.settledOn(map[string]int{"w1": 6})
+			})
+		})
+	}
+}
+
+func TestStopInterruptsWhateverTheMemberDoes(t *testing.T) {
+	for name, prepare := range map[string]func(*worker){
+		"finding": func(w *worker) { w.line.set(func(l *line) { l.replies["find"] = kafka.ErrCoordinatorNotAvailable }) },
+		"joining": func(w *worker) { w.line.set(func(l *line) { l.delays["join"] = time.Hour }) },
+		"syncing": func(w *worker) { w.line.set(func(l *line) { l.delays["sync"] = time.Hour }) },
+		"preparing": func(w *worker) {
+			w.set(func(w *worker) { w.busy = func(ctx context.Context, _ string) { <-ctx.Done() } })
+		},
+		"refused": func(w *worker) { w.line.set(func(l *line) { l.replies["join"] = kafka.ErrInconsistentProtocol }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster(t, six())
+				w1, m1 := c.startWith("w1", prepare)
+				pass(time.Second)
+				began := time.Now()
+				stop(m1)
+				if after := time.Since(began); after > time.Second || w1.line.count("close") != 1 {
+					t.Errorf("stopped after %v, connection closed %d times", after, w1.line.count("close"))
+				}
+			})
+		})
+	}
+}
+
+func TestStopWhileTheMemberWaitsForOthersSaysGoodbye(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		w1, m1 := c.start("w1")
+		c.settledOn(map[string]int{"w1": 6})
+		w2, _ := c.start("w2")
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+		w2.set(func(w *worker) { w.busy = func(ctx context.Context, _ string) { <-ctx.Done() } })
+		m1.Rejoin("a reason")
+		pass(heartbeatInterval)
+		stop(m1)
+		diff(t, "goodbyes", []string{w1.round().MemberID + ": the consumer is being closed"}, c.broker.goodbyes())
+	})
+}
+
+func TestStopDoesNotOutlastItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		stuck := make(chan struct{})
+		_, m1 := c.startWith("w1", func(w *worker) { w.busy = func(context.Context, string) { <-stuck } })
+		pass(time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		m1.Stop(ctx)
+		diff(t, "time to stop", time.Second, time.Since(began))
+		close(stuck)
+	})
+}

@@ -1,0 +1,169 @@
+package group
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"tributary/internal/kafka"
+)
+
+// session is what the member knows of its session at the broker.
+type session struct {
+	lastBeat time.Time // when a heartbeat was last tried
+	// kept is a moment at which the broker is known to have held the session.
+	kept time.Time
+	// extended says that kept was moved on without an answer of the broker.
+	extended bool
+	// left is when the member left the group of its own will, zero while it has not.
+	left time.Time
+}
+
+// keptAt notes an answer that shows that the session lasts.
+func (m *Member) keptAt(at time.Time) {
+	m.session.kept, m.session.extended, m.session.left = at, false, time.Time{}
+	m.retries.attempts = 0
+	if m.retries.told != refused {
+		m.recovered()
+	}
+}
+
+// grace is for how long the work of a missing member is safe: half of the delay that
+// the group grants it. There is none under the eager protocol.
+func (m *Member) grace() time.Duration {
+	if !m.inForce.Incremental() {
+		return 0
+	}
+	return m.opts.MaxDelay / 2
+}
+
+// stopBy is when held work has to stop unless the member is heard by then. That is the
+// end of the session: until then the broker tells nobody that this member is missing,
+// so nobody else is given its work. (The Java worker stops its work when the
+// coordinator was not found for heartbeat.interval.ms, which a mere restart of a
+// broker can take.) A member that has left has the group's patience instead.
+func (m *Member) stopBy() time.Time {
+	if !m.session.left.IsZero() {
+		return m.session.left.Add(m.grace())
+	}
+	return m.sessionEnd()
+}
+
+func (m *Member) sessionEnd() time.Time { return m.session.kept.Add(m.opts.SessionTimeout) }
+
+// sessionOver reports whether held work must stop now. A worker that was merely asleep
+// tries the coordinator first, as long as there is time: it keeps its work if it is
+// let in again.
+func (m *Member) sessionOver() bool {
+	if m.held().Empty() {
+		return false
+	}
+	late := time.Since(m.stopBy())
+	tried := m.retries.attempts > 0 || !m.session.left.IsZero()
+	return late >= 0 && (tried || late >= m.grace())
+}
+
+// withinSession bounds a call by the end of the session, so that a coordinator that
+// does not answer is noticed in time to stop the work.
+func (m *Member) withinSession(ctx context.Context) (context.Context, context.CancelFunc) {
+	end := m.sessionEnd()
+	if now := time.Now(); !now.Before(end) {
+		end = now.Add(m.opts.SessionTimeout)
+	}
+	return context.WithDeadline(ctx, end)
+}
+
+// giveUp stops everything: others may be given the work from now on.
+func (m *Member) giveUp(ctx context.Context) {
+	why := "The group's coordinator has not answered for session.timeout.ms"
+	if !m.session.left.IsZero() {
+		why = "The worker has been out of the group for too long"
+	}
+	m.log.Warn(why+": stopping all work, since the group may give it to other workers",
+		"session.timeout.ms", m.opts.SessionTimeout.Milliseconds(), "connectors", len(m.snapshot.Assigned.Connectors), "tasks", len(m.snapshot.Assigned.Tasks))
+	m.setOwners(owners{})
+	m.giveBackAll(ctx)
+	m.needRound("the worker was out of the group")
+}
+
+// beat sends one heartbeat. It sees to the answers that concern the membership and
+// returns the errors that mean that the coordinator was not reached or refuses.
+func (m *Member) beat(ctx context.Context) error {
+	sent := time.Now()
+	m.session.lastBeat = sent
+	bounded, cancel := m.withinSession(ctx)
+	defer cancel()
+	err := m.conn.Heartbeat(bounded, m.generation, m.memberID)
+	switch {
+	case err == nil:
+		m.keptAt(sent)
+	case errors.Is(err, kafka.ErrRebalanceInProgress):
+		m.keptAt(sent)
+		m.needRound("group is already rebalancing")
+	case errors.Is(err, kafka.ErrIllegalGeneration):
+		m.generation = noGeneration
+		m.needRound("the group has moved on to another generation")
+	case errors.Is(err, kafka.ErrUnknownMemberID):
+		m.log.Info("The group does not know this member any more; joining anew")
+		m.forget()
+		m.needRound("the group did not know the member any more")
+	default:
+		return err
+	}
+	return nil
+}
+
+// call makes a call to the handler that may block, for as long as rebalance.timeout.ms
+// allows. Meanwhile the heartbeats go on. If the call takes longer the member leaves
+// the group: it holds up the others, or could not answer them.
+func (m *Member) call(ctx context.Context, doing string, f func(ctx context.Context)) {
+	callCtx, cancel := context.WithTimeout(ctx, m.opts.RebalanceTimeout)
+	defer cancel()
+	returned := make(chan struct{})
+	var keeper sync.WaitGroup
+	keeper.Go(func() { m.keepAlive(ctx, callCtx, doing, returned) })
+	f(callCtx)
+	close(returned)
+	keeper.Wait()
+}
+
+// keepAlive beats until the handler's call has returned or its time is up. It owns the
+// member's state while it runs.
+func (m *Member) keepAlive(ctx, callCtx context.Context, doing string, returned <-chan struct{}) {
+	beats := time.NewTicker(m.opts.HeartbeatInterval)
+	defer beats.Stop()
+	for waiting := true; waiting; {
+		select {
+		case <-beats.C:
+			m.beatMeanwhile(callCtx)
+		case <-returned:
+			waiting = false
+		case <-callCtx.Done():
+			waiting = false
+		}
+	}
+	if ctx.Err() == nil && callCtx.Err() != nil && m.memberID != "" {
+		m.log.Warn("The worker was busy for longer than rebalance.timeout.ms and leaves the group; raise rebalance.timeout.ms if this happens often",
+			"rebalance.timeout.ms", m.opts.RebalanceTimeout.Milliseconds(), "doing", doing)
+		m.leave(ctx, reasonPollTimeout)
+	}
+}
+
+// beatMeanwhile sends a heartbeat if there is a session to keep.
+func (m *Member) beatMeanwhile(ctx context.Context) {
+	if m.generation == noGeneration || m.memberID == "" {
+		return
+	}
+	if !m.found {
+		bounded, cancel := m.withinSession(ctx)
+		defer cancel()
+		if m.conn.FindCoordinator(bounded) != nil {
+			return
+		}
+		m.found = true
+	}
+	if err := m.beat(ctx); err != nil && ctx.Err() == nil {
+		m.note(err)
+	}
+}

@@ -1,0 +1,115 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"tributary/connect"
+	"tributary/storage"
+)
+
+const (
+	// pollRetryPause follows a Poll that failed and may succeed later.
+	pollRetryPause = 100 * time.Millisecond
+	// entryBatch is how many entries the lane takes from the delivery at a time.
+	entryBatch = 128
+)
+
+// loop is the record lane: it polls, converts and sends until the task is to stop or
+// fails. The result is the failure, or what the task's context ended with.
+func (t *taskRun) loop() error {
+	defer t.giveBackEntries()
+	for {
+		ctx, pause := t.pollContext()
+		if pause {
+			t.pause()
+		}
+		if t.ctx.Err() != nil {
+			return context.Cause(t.ctx)
+		}
+		if pause {
+			continue
+		}
+		records, err := t.poll(ctx)
+		switch {
+		case t.ctx.Err() != nil:
+			// Records that came with the end are left to the next start.
+			return context.Cause(t.ctx)
+		case err == nil:
+		case ctx.Err() != nil && errors.Is(err, context.Canceled):
+			// The pause broke off the Poll.
+		case asksAgain(err):
+			t.logger.Warn("The task failed to poll and is asked again.", "error", err)
+			sleep(ctx, pollRetryPause)
+		default:
+			return err
+		}
+		if len(records) == 0 {
+			continue
+		}
+		if err := t.sendBatch(records); err != nil {
+			return err
+		}
+	}
+}
+
+func (t *taskRun) poll(ctx context.Context) (records []*connect.SourceRecord, err error) {
+	defer recoverTo(func(p error) { err = p })
+	return t.task.Poll(ctx)
+}
+
+// pause flushes what is on its way, reports PAUSED and waits for the end of the pause.
+// The producer stays open, and late acknowledgements are committed as usual.
+func (t *taskRun) pause() {
+	t.awaitAcknowledged(t.ctx)
+	t.committer.commitLogged(t.ctx)
+	if t.ctx.Err() != nil {
+		return
+	}
+	t.reports.is(storage.StatePaused, "")
+	t.awaitResumption()
+	if t.ctx.Err() == nil {
+		t.reports.is(storage.StateRunning, "")
+	}
+}
+
+func (t *taskRun) sendBatch(records []*connect.SourceRecord) (err error) {
+	defer recoverTo(func(p error) { err = p }) // a converter's or transformation's
+	t.metrics.polled.Add(float64(len(records)))
+	for i, record := range records {
+		if len(t.free) == 0 {
+			t.free = t.delivery.take(t.free, min(entryBatch, len(records)-i))
+		}
+		e := t.free[len(t.free)-1]
+		switch err := t.pipeline.apply(t.ctx, record, &e.out); err {
+		case nil:
+			t.free = t.free[:len(t.free)-1]
+			e.record = record
+			if err := t.delivery.send(t.ctx, e); err != nil {
+				return err
+			}
+		case errSkipped:
+			t.wipe(e)
+			if t.delivery.commit != nil {
+				t.delivery.commitRecord(record, nil)
+			}
+		default:
+			return err
+		}
+	}
+	t.metrics.active.Set(float64(t.delivery.unacked()))
+	return nil
+}
+
+// wipe blanks an entry that the pipeline has begun to fill, for the next record.
+func (t *taskRun) wipe(e *entry) {
+	headers := e.out.Headers
+	clear(headers)
+	e.out.Key, e.out.Value, e.out.Headers = nil, nil, headers[:0]
+}
+
+func (t *taskRun) giveBackEntries() {
+	t.delivery.release(t.free...)
+	t.free = nil
+}

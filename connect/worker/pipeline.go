@@ -1,0 +1,166 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"tributary/connect"
+	"tributary/connect/converter"
+	"tributary/internal/kafka"
+)
+
+// errSkipped says that a record goes no further: a transformation dropped it, or
+// its failure was tolerated.
+var errSkipped = errors.New("record skipped")
+
+// pipeline turns source records into Kafka records: transformations, then the
+// header, key and value converters. It is used by one goroutine.
+type pipeline struct {
+	steps     []step
+	key       convert
+	value     convert
+	header    headerConvert
+	tolerance *tolerance
+}
+
+type step struct {
+	transformation connect.Transformation
+	class          string
+	predicate      connect.Predicate // nil applies always
+	negate         bool
+}
+
+type convert struct {
+	converter connect.Converter
+	class     string
+	stage     stage
+	raw       bool // bytes pass through unseen
+}
+
+type headerConvert struct {
+	converter connect.HeaderConverter
+	class     string
+	raw       bool
+}
+
+// apply fills out, which is blank. It returns errSkipped when the record goes no
+// further, and any other error when the task has to fail.
+func (p *pipeline) apply(ctx context.Context, record *connect.SourceRecord, out *kafka.Record) error {
+	r := &record.Record
+	for i := range p.steps {
+		var err error
+		if r, err = p.transform(ctx, &p.steps[i], record, r); err != nil {
+			return err
+		}
+	}
+	if r.Timestamp < 0 && r.Timestamp != connect.NoTimestamp {
+		return fmt.Errorf("record for topic %s has the timestamp %d; it must be a time since 1970 in milliseconds, or none", r.Topic, r.Timestamp)
+	}
+	out.Topic, out.Partition, out.Timestamp = r.Topic, r.Partition, r.Timestamp
+	if len(r.Headers) > 0 {
+		if err := p.headers(ctx, record, r, out); err != nil {
+			return err
+		}
+	}
+	var err error
+	if out.Key, err = p.convert(ctx, &p.key, record, r, r.KeySchema, r.Key); err != nil {
+		return err
+	}
+	out.Value, err = p.convert(ctx, &p.value, record, r, r.ValueSchema, r.Value)
+	return err
+}
+
+func (p *pipeline) transform(ctx context.Context, s *step, record *connect.SourceRecord, r *connect.Record) (*connect.Record, error) {
+	result, err := s.apply(r)
+	if err != nil {
+		at := failurePoint{stageTransformation, s.class, record}
+		err = p.tolerance.retry(ctx, at, err, func() (err error) {
+			result, err = s.apply(r)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if result == nil {
+		return nil, errSkipped
+	}
+	return result, nil
+}
+
+func (s *step) apply(r *connect.Record) (*connect.Record, error) {
+	if s.predicate != nil {
+		holds, err := s.predicate.Test(r)
+		if err != nil {
+			return nil, err
+		}
+		if holds == s.negate {
+			return r, nil
+		}
+	}
+	return s.transformation.Apply(r)
+}
+
+func (p *pipeline) convert(ctx context.Context, c *convert, record *connect.SourceRecord, r *connect.Record, schema *connect.Schema, value any) ([]byte, error) {
+	if c.raw {
+		switch v := value.(type) {
+		case []byte:
+			return v, nil
+		case nil:
+			return nil, nil
+		}
+	}
+	data, err := c.converter.FromConnectData(r.Topic, r.Headers, schema, value)
+	if err != nil {
+		err = p.tolerance.retry(ctx, failurePoint{c.stage, c.class, record}, err, func() (err error) {
+			data, err = c.converter.FromConnectData(r.Topic, r.Headers, schema, value)
+			return err
+		})
+	}
+	return data, err
+}
+
+func (p *pipeline) headers(ctx context.Context, record *connect.SourceRecord, r *connect.Record, out *kafka.Record) error {
+	c := &p.header
+	for _, h := range r.Headers {
+		data, ok := h.Value.([]byte)
+		if !c.raw || !ok && h.Value != nil {
+			var err error
+			data, err = c.converter.FromConnectHeader(r.Topic, h.Key, h.Schema, h.Value)
+			if err != nil {
+				err = p.tolerance.retry(ctx, failurePoint{stageHeaderConverter, c.class, record}, err, func() (err error) {
+					data, err = c.converter.FromConnectHeader(r.Topic, h.Key, h.Schema, h.Value)
+					return err
+				})
+			}
+			if err != nil {
+				return err
+			}
+		}
+		out.Headers = append(out.Headers, kafka.Header{Key: h.Key, Value: data})
+	}
+	return nil
+}
+
+// close closes the transformations and predicates.
+func (p *pipeline) close() error {
+	var errs []error
+	for _, s := range p.steps {
+		errs = append(errs, s.transformation.Close())
+		if s.predicate != nil {
+			errs = append(errs, s.predicate.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func isRawConverter(c connect.Converter) bool {
+	_, ok := c.(*converter.ByteArray)
+	return ok
+}
+
+func isRawHeaderConverter(c connect.HeaderConverter) bool {
+	_, ok := c.(*converter.ByteArrayHeader)
+	return ok
+}

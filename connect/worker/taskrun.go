@@ -1,0 +1,293 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+
+	"tributary/connect"
+	"tributary/connect/plugin"
+	"tributary/storage"
+)
+
+// taskRun runs one source task. Its goroutine, run, calls Start, Poll and Stop.
+type taskRun struct {
+	*life
+	worker       *Worker
+	id           connect.TaskID
+	rawConnector map[string]string
+	rawTask      map[string]string
+	taskCount    int
+	logger       *slog.Logger
+	scope        *scope
+
+	mu         sync.Mutex
+	target     storage.TargetState
+	changed    chan struct{} // closed and replaced when target changes
+	pollCtx    context.Context
+	cancelPoll context.CancelFunc
+
+	// run's own:
+	task      connect.SourceTask
+	config    map[string]string // the task's, references resolved
+	version   string
+	pipeline  *pipeline
+	metrics   taskMetrics
+	delivery  *delivery
+	committer *committer
+	free      []*entry
+}
+
+func newTaskRun(w *Worker, id connect.TaskID, rawConnector, rawTask map[string]string, taskCount int) *taskRun {
+	t := &taskRun{
+		life: newLife(), worker: w, id: id,
+		rawConnector: rawConnector, rawTask: rawTask, taskCount: taskCount,
+		logger:  w.logger.With("connector", id.Connector, "task", id.Task),
+		scope:   taskScope(w.options.Metrics, id),
+		changed: make(chan struct{}),
+	}
+	t.reports.report = func(state storage.State, trace string) {
+		version := t.version
+		if state == storage.StateUnassigned {
+			version = ""
+		}
+		w.options.Listener.TaskState(id, state, trace, version)
+	}
+	return t
+}
+
+// setTarget leaves the wish for a state. A task has no stopped state: it is stopped.
+func (t *taskRun) setTarget(target storage.TargetState) {
+	if target == storage.Stopped {
+		t.stop()
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.target == target {
+		return
+	}
+	t.target = target
+	close(t.changed)
+	t.changed = make(chan struct{})
+	if target == storage.Paused && t.cancelPoll != nil {
+		t.cancelPoll()
+	}
+}
+
+func (t *taskRun) cutOff() {
+	t.reports.cutOff("")
+	t.sever()
+	t.scope.close() // now, lest it takes away the metrics of a successor
+	t.logger.Error("The task did not stop in time and was cut off; offsets it has not committed are lost and its last records will be written again.")
+}
+
+func (t *taskRun) run() {
+	defer close(t.ended)
+	defer t.scope.close()
+	if err := guard(t.build); err != nil {
+		t.fail(err)
+		return
+	}
+	if t.isPaused() {
+		t.reports.is(storage.StatePaused, "")
+		t.awaitResumption()
+	}
+	if t.ctx.Err() != nil {
+		t.closePipeline()
+		t.reports.is(storage.StateUnassigned, "")
+		return
+	}
+	t.delivery.start(t.hard)
+	commits, endCommits := context.WithCancel(t.hard)
+	var committing sync.WaitGroup
+	committing.Go(func() { t.committer.run(commits) })
+
+	err := guard(func() error { return t.task.Start(t.ctx, (*taskContext)(t), maps.Clone(t.config)) })
+	if err == nil {
+		t.reports.is(storage.StateRunning, "")
+		err = t.loop()
+	}
+	failed := t.judge(err)
+	t.stop() // a failed task's context ends, too
+	endCommits()
+	committing.Wait()
+	t.finish()
+	if !failed {
+		t.reports.is(storage.StateUnassigned, "")
+	}
+}
+
+// judge reports why the task ended, if it was not asked to.
+func (t *taskRun) judge(err error) (failed bool) {
+	cause := context.Cause(t.ctx)
+	switch {
+	case errors.Is(cause, errStopping) || t.hard.Err() != nil:
+		if err != nil && !errors.Is(err, errStopping) && !errors.Is(err, context.Canceled) {
+			t.logger.Error("The task failed while it was stopping.", "error", err)
+		}
+		return false
+	case cause != nil: // the delivery ended it
+		err = cause
+	}
+	t.fail(err)
+	return true
+}
+
+func (t *taskRun) fail(err error) {
+	t.logger.Error("The task failed; it has to be restarted.", "error", err)
+	t.reports.is(storage.StateFailed, trace(err))
+}
+
+// finish settles what the task leaves behind: acknowledgements are awaited, offsets
+// committed, then the plugin and the producer are closed. After the final commit no
+// acknowledgement is accepted, so nothing acknowledged stays uncommitted.
+func (t *taskRun) finish() {
+	t.awaitAcknowledged(t.hard)
+	t.delivery.seal()
+	if t.hard.Err() == nil { // what is cut off does not commit
+		t.committer.commitLogged(t.hard)
+	}
+	if err := guard(func() error { return t.task.Stop(t.hard) }); err != nil {
+		t.logger.Error("The task failed to stop cleanly.", "error", err)
+	}
+	if err := t.delivery.close(t.hard); err != nil {
+		t.logger.Warn("The task's producer failed to close cleanly.", "error", err)
+	}
+	t.closePipeline()
+}
+
+func (t *taskRun) closePipeline() {
+	if err := guard(t.pipeline.close); err != nil {
+		t.logger.Warn("A transformation or predicate failed to close cleanly.", "error", err)
+	}
+}
+
+// awaitAcknowledged waits for records in flight, as long as an offset commit may take.
+func (t *taskRun) awaitAcknowledged(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, t.worker.options.Config.FlushTimeout)
+	defer cancel()
+	if t.delivery.await(ctx, acknowledged) != nil {
+		t.logger.Warn("Records are still not acknowledged; their offsets are not committed yet.", "records", t.delivery.unacked())
+	}
+}
+
+// build makes everything of the task that needs no network.
+func (t *taskRun) build() error {
+	o := &t.worker.options
+	config, err := o.Transformer.Transform(t.ctx, t.id.Connector, t.rawConnector)
+	if err != nil {
+		return fmt.Errorf("the configuration of connector %s cannot be resolved: %w", t.id.Connector, err)
+	}
+	if t.config, err = o.Transformer.Transform(t.ctx, t.id.Connector, t.rawTask); err != nil {
+		return fmt.Errorf("the configuration of task %s-%d cannot be resolved: %w", t.id.Connector, t.id.Task, err)
+	}
+	instance, p, err := o.Plugins.NewConnector(config["connector.class"])
+	if err != nil {
+		return err
+	}
+	source, ok := instance.(connect.SourceConnector)
+	if !ok || p.Kind != plugin.Source {
+		return fmt.Errorf("%s is not a source connector; this worker runs source tasks only", p.Class)
+	}
+	values, err := sourceDef.ParseValues(config)
+	if err != nil {
+		return err
+	}
+	if limit := int(values.Int("tasks.max")); t.taskCount > limit {
+		err := &TooManyTasksError{Connector: t.id.Connector, Tasks: t.taskCount, Max: limit}
+		if values.Bool("tasks.max.enforce") {
+			return err
+		}
+		t.logger.Warn("The connector has more tasks than tasks.max allows; they run because tasks.max.enforce is off.", "tasks", t.taskCount, "max", limit)
+	}
+	t.metrics = newTaskMetrics(t.scope)
+	tol := newTolerance(values, t.id, t.logger, &t.metrics)
+	if t.pipeline, err = buildPipeline(o.Plugins, o.Config.Properties, config, values, tol); err != nil {
+		return err
+	}
+	t.task = source.NewTask()
+	t.version = versionOf(t.task, p)
+	t.buildLane(config, tol)
+	return nil
+}
+
+func (t *taskRun) buildLane(config map[string]string, tol *tolerance) {
+	o := &t.worker.options
+	d := newDelivery(ProducerSpec{
+		Task:      t.id,
+		ClientID:  fmt.Sprintf("connector-producer-%s-%d", t.id.Connector, t.id.Task),
+		Overrides: withPrefix(config, "producer.override."),
+	}, o.Producers)
+	d.commit, _ = t.task.(connect.RecordCommitter)
+	d.tolerance, d.metrics, d.logger = tol, &t.metrics, t.logger
+	d.fail = func(err error) { t.end(err) }
+	if o.Config.TopicTracking {
+		d.topicUsed = func(topic string) {
+			t.reports.unlessCut(func() { o.Listener.TopicUsed(t.id, topic) })
+		}
+	}
+	t.delivery = d
+
+	c := newCommitter()
+	c.connector = t.id.Connector
+	c.source = d.committable
+	c.encoder, c.writer = o.Offsets, o.Offsets
+	c.task, _ = t.task.(connect.Committer)
+	c.interval, c.timeout = o.Config.FlushInterval, o.Config.FlushTimeout
+	c.metrics, c.logger = &t.metrics, t.logger
+	t.committer = c
+}
+
+func (t *taskRun) isPaused() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.target == storage.Paused
+}
+
+// awaitResumption waits until the task is not to be paused, or is to stop.
+func (t *taskRun) awaitResumption() {
+	for {
+		t.mu.Lock()
+		paused, changed := t.target == storage.Paused, t.changed
+		t.mu.Unlock()
+		if !paused {
+			return
+		}
+		select {
+		case <-changed:
+		case <-t.ctx.Done():
+			return
+		}
+	}
+}
+
+// pollContext returns the context for the next Poll: it ends with the task's, and
+// when the task is to pause. If it is to pause already, there is none.
+func (t *taskRun) pollContext() (ctx context.Context, pause bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.target == storage.Paused {
+		return nil, true
+	}
+	if t.pollCtx == nil || t.pollCtx.Err() != nil {
+		t.pollCtx, t.cancelPoll = context.WithCancel(t.ctx)
+	}
+	return t.pollCtx, false
+}
+
+// taskContext is the connect.TaskContext of a taskRun.
+type taskContext taskRun
+
+func (t *taskContext) ID() connect.TaskID { return t.id }
+
+func (t *taskContext) Logger() *slog.Logger { return t.logger }
+
+func (t *taskContext) Offsets() connect.OffsetReader {
+	return offsetReader{connector: t.id.Connector, store: t.worker.options.Offsets}
+}
+
+func (t *taskContext) Metrics() connect.Metrics { return t.scope }

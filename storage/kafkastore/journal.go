@@ -1,0 +1,222 @@
+package kafkastore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"tributary/internal/kafka"
+	"tributary/storage"
+)
+
+// closeTimeout is how long Stop waits for records that were not acknowledged yet.
+const closeTimeout = 2 * time.Second
+
+// Options are what every store needs.
+type Options struct {
+	// Props are the worker's client properties, without prefixes. Keys of others are no
+	// matter.
+	Props kafka.Props
+	// ClientIDBase begins the client ids, such as "connect-cluster-".
+	ClientIDBase string
+	Topic        Topic
+	// ReadCommitted hides what open and aborted transactions wrote.
+	ReadCommitted bool
+	Logger        *slog.Logger
+}
+
+// journal is a topic that is read from its beginning, followed, and written to.
+type journal struct {
+	topic    Topic
+	logger   *slog.Logger
+	consumer *kafka.Config
+	producer *kafka.Config
+	admin    *kafka.Config
+
+	mu    sync.Mutex
+	open  *clients // nil: not running
+	ended bool
+}
+
+// clients are what a running journal holds.
+type clients struct {
+	client   *kafka.Client
+	log      *kafka.Log
+	producer *kafka.Producer
+}
+
+// newJournal checks the properties. suffix ends the client id; writes are overrides for
+// the producer.
+//
+// Java's producers of configurations and offsets try for ever (delivery.timeout.ms at its
+// maximum), though their callers give up after seconds: a worker that was cut off for
+// hours then overwrites what others have written since. Here the default of two minutes
+// stands, whatever the worker's properties say.
+func newJournal(o Options, purpose, suffix string, writes kafka.Props) (*journal, error) {
+	j := &journal{topic: o.Topic, logger: o.Logger.With("topic", o.Topic.Name)}
+	j.topic.purpose = purpose
+	clientID := kafka.Props{"client.id": o.ClientIDBase + suffix}
+	var err error
+	if j.admin, err = parse(kafka.RoleAdmin, o.Props, clientID); err != nil {
+		return nil, fmt.Errorf("admin client for %s: %w", o.Topic.Key, err)
+	}
+	reads := kafka.Props{"auto.offset.reset": "earliest", "enable.auto.commit": "false"}
+	if o.ReadCommitted {
+		reads["isolation.level"] = "read_committed"
+	}
+	if j.consumer, err = parse(kafka.RoleConsumer, o.Props, reads, clientID); err != nil {
+		return nil, fmt.Errorf("consumer for %s: %w", o.Topic.Key, err)
+	}
+	// One request at a time keeps the order without idempotence, which old brokers and
+	// tight ACLs refuse.
+	fixed := kafka.Props{"acks": "all", "max.in.flight.requests.per.connection": "1", "enable.idempotence": "false"}
+	if j.producer, err = parse(kafka.RoleProducer, o.Props, fixed, writes, clientID); err != nil {
+		return nil, fmt.Errorf("producer for %s: %w", o.Topic.Key, err)
+	}
+	return j, nil
+}
+
+func parse(role kafka.Role, props kafka.Props, overrides ...kafka.Props) (*kafka.Config, error) {
+	all := maps.Clone(props)
+	if all == nil {
+		all = kafka.Props{}
+	}
+	delete(all, "delivery.timeout.ms")
+	for _, override := range overrides {
+		maps.Copy(all, override)
+	}
+	return kafka.ParseConfig(role, all)
+}
+
+// start reads the topic to its end and leaves the journal running. A journal starts once.
+func (j *journal) start(ctx context.Context, apply func(kafka.Record), check func(partitions int) error) (err error) {
+	j.mu.Lock()
+	again := j.open != nil || j.ended
+	j.mu.Unlock()
+	if again {
+		return errors.New("the store was started before")
+	}
+	c := &clients{}
+	defer func() {
+		if err != nil {
+			j.close(c)
+		}
+	}()
+	if c.client, err = kafka.NewClient(j.admin, j.logger); err != nil {
+		return err
+	}
+	if err := c.client.Await(ctx); err != nil {
+		return err
+	}
+	if err := j.topic.ensure(ctx, kafka.NewAdmin(c.client, j.admin, j.logger), j.admin, j.logger); err != nil {
+		return err
+	}
+	if c.log, err = kafka.OpenLog(ctx, c.client, j.consumer, j.topic.Name, apply, j.logger); err != nil {
+		return fmt.Errorf("reading the topic %s for %s: %w", j.topic.Name, j.topic.purpose, err)
+	}
+	if err := check(c.log.Partitions()); err != nil {
+		return err
+	}
+	if c.producer, err = kafka.NewProducer(c.client, j.producer, j.logger); err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.ended {
+		return storage.ErrStopped
+	}
+	j.open = c
+	return nil
+}
+
+func anyPartitions(int) error { return nil }
+
+// stop ends the journal for good; nothing is applied once it returned.
+func (j *journal) stop() {
+	j.mu.Lock()
+	c := j.open
+	j.open, j.ended = nil, true
+	j.mu.Unlock()
+	if c != nil {
+		j.close(c)
+	}
+}
+
+func (j *journal) close(c *clients) {
+	if c.producer != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		if err := c.producer.Close(ctx); err != nil {
+			j.logger.Warn("Closing the producer for "+j.topic.purpose, "error", err)
+		}
+	}
+	if c.log != nil {
+		c.log.Close()
+	}
+	if c.client != nil {
+		if err := c.client.Close(); err != nil {
+			j.logger.Warn("Closing the client for "+j.topic.purpose, "error", err)
+		}
+	}
+}
+
+func (j *journal) running() (*clients, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.open == nil {
+		return nil, storage.ErrStopped
+	}
+	return j.open, nil
+}
+
+// refresh reads to the end of the topic, which includes all that this store wrote.
+func (j *journal) refresh(ctx context.Context) error {
+	c, err := j.running()
+	if err != nil {
+		return err
+	}
+	err = c.log.ReadToEnd(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("the brokers at %s did not answer in time: %w", c.client.Bootstrap(), err)
+	}
+	if err != nil {
+		return j.orStopped(err)
+	}
+	return nil
+}
+
+// write sends records in order and waits until all are acknowledged.
+func (j *journal) write(ctx context.Context, records ...storage.Record) error {
+	c, err := j.running()
+	if err != nil || len(records) == 0 {
+		return err
+	}
+	err = c.producer.SendSync(ctx, j.toKafka(records)...)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("writing to the topic %s: the brokers at %s did not acknowledge it in time: %w", j.topic.Name, c.client.Bootstrap(), err)
+	}
+	if err != nil {
+		return fmt.Errorf("writing to the topic %s: %w", j.topic.Name, j.orStopped(err))
+	}
+	return nil
+}
+
+func (j *journal) toKafka(records []storage.Record) []*kafka.Record {
+	out := make([]*kafka.Record, len(records))
+	for i, record := range records {
+		out[i] = &kafka.Record{Topic: j.topic.Name, Partition: kafka.AnyPartition, Timestamp: kafka.NoTimestamp, Key: record.Key, Value: record.Value}
+	}
+	return out
+}
+
+// orStopped turns the error of a client that stop closed under the caller into ErrStopped.
+func (j *journal) orStopped(err error) error {
+	if _, stopped := j.running(); stopped != nil {
+		return fmt.Errorf("%w: %w", stopped, err)
+	}
+	return err
+}

@@ -1,0 +1,184 @@
+package kafkastore
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"tributary/connect"
+	"tributary/internal/kafka"
+	"tributary/storage"
+)
+
+// StatusStore implements [storage.StatusStore] over the status topic. It starts once.
+// What is put before Start or after Stop is dropped.
+type StatusStore struct {
+	journal *journal
+	table   storage.StatusTable
+
+	mu     sync.Mutex
+	writer *statusWriter // nil before Start
+	cancel context.CancelFunc
+	ended  chan struct{} // closed when the writer's goroutine has
+}
+
+var _ storage.StatusStore = (*StatusStore)(nil)
+
+// NewStatusStore checks the properties.
+func NewStatusStore(o Options) (*StatusStore, error) {
+	// The store retries itself: it knows when a status is not true any more.
+	j, err := newJournal(o, "connector and task statuses", "statuses", kafka.Props{"retries": "0"})
+	if err != nil {
+		return nil, err
+	}
+	return &StatusStore{journal: j}, nil
+}
+
+// Start implements [storage.StatusStore].
+func (s *StatusStore) Start(ctx context.Context) error {
+	if err := s.journal.start(ctx, s.apply, anyPartitions); err != nil {
+		return err
+	}
+	c, err := s.journal.running()
+	if err != nil {
+		return err
+	}
+	run, cancel := context.WithCancel(context.Background())
+	writer := newStatusWriter(s.journal.logger, c.producer.Send, s.journal.producer.Backoff)
+	ended := make(chan struct{})
+	s.mu.Lock()
+	s.writer, s.cancel, s.ended = writer, cancel, ended
+	s.mu.Unlock()
+	go func() {
+		defer close(ended)
+		writer.run(run)
+	}()
+	return nil
+}
+
+func (s *StatusStore) apply(record kafka.Record) {
+	if err := s.table.Apply(storage.Record{Key: record.Key, Value: record.Value}); err != nil {
+		s.journal.logger.Warn("Status topic: "+err.Error(), "partition", record.Partition, "offset", record.Offset)
+	}
+	if writer := s.current(); record.Value == nil && writer != nil {
+		writer.tombstoneRead(string(record.Key))
+	}
+}
+
+func (s *StatusStore) current() *statusWriter {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.writer
+}
+
+// Stop implements [storage.StatusStore]. Statuses that are on their way are awaited
+// shortly; those that wait to be retried are given up.
+func (s *StatusStore) Stop() {
+	s.mu.Lock()
+	writer, cancel, ended := s.writer, s.cancel, s.ended
+	s.mu.Unlock()
+	if writer != nil {
+		cancel()
+		<-ended
+		writer.stop()
+	}
+	s.journal.stop()
+}
+
+// Flush implements [storage.StatusStore].
+func (s *StatusStore) Flush(ctx context.Context) error {
+	writer := s.current()
+	if writer == nil {
+		return storage.ErrStopped
+	}
+	if err := writer.flush(ctx); err != nil {
+		return fmt.Errorf("awaiting writes to the topic %s: %w", s.journal.topic.Name, err)
+	}
+	return nil
+}
+
+// SetGeneration implements [storage.StatusStore].
+func (s *StatusStore) SetGeneration(generation int) {
+	if writer := s.current(); writer != nil {
+		writer.setGeneration(generation)
+	}
+}
+
+func (s *StatusStore) put(record storage.Record, write statusWrite) {
+	if writer := s.current(); writer != nil {
+		write.record = s.journal.toKafka([]storage.Record{record})[0]
+		writer.put(&write)
+	}
+}
+
+// PutConnector implements [storage.StatusStore].
+func (s *StatusStore) PutConnector(connector string, status storage.Status) {
+	s.put(storage.ConnectorStatusRecord(connector, &status), statusWrite{connector: connector, generation: status.Generation})
+}
+
+// PutConnectorSafe implements [storage.StatusStore].
+func (s *StatusStore) PutConnectorSafe(connector string, status storage.Status) {
+	safe := func() bool { return s.table.SafeForConnector(connector, status) }
+	if safe() {
+		s.put(storage.ConnectorStatusRecord(connector, &status), statusWrite{connector: connector, generation: status.Generation, safe: safe})
+	}
+}
+
+// RemoveConnector implements [storage.StatusStore].
+func (s *StatusStore) RemoveConnector(connector string) {
+	s.put(storage.ConnectorStatusRecord(connector, nil), statusWrite{connector: connector, timeless: true})
+}
+
+// PutTask implements [storage.StatusStore].
+func (s *StatusStore) PutTask(task connect.TaskID, status storage.Status) {
+	s.put(storage.TaskStatusRecord(task, &status), statusWrite{connector: task.Connector, generation: status.Generation})
+}
+
+// PutTaskSafe implements [storage.StatusStore].
+func (s *StatusStore) PutTaskSafe(task connect.TaskID, status storage.Status) {
+	safe := func() bool { return s.table.SafeForTask(task, status) }
+	if safe() {
+		s.put(storage.TaskStatusRecord(task, &status), statusWrite{connector: task.Connector, generation: status.Generation, safe: safe})
+	}
+}
+
+// RemoveTask implements [storage.StatusStore].
+func (s *StatusStore) RemoveTask(task connect.TaskID) {
+	s.put(storage.TaskStatusRecord(task, nil), statusWrite{connector: task.Connector, timeless: true})
+}
+
+// PutTopic implements [storage.StatusStore].
+func (s *StatusStore) PutTopic(status storage.TopicStatus) {
+	s.put(storage.TopicStatusRecord(status), statusWrite{timeless: true})
+}
+
+// RemoveTopic implements [storage.StatusStore].
+func (s *StatusStore) RemoveTopic(topic, connector string) {
+	s.put(storage.TopicStatusRemovalRecord(topic, connector), statusWrite{timeless: true})
+}
+
+// Connector implements [storage.StatusStore].
+func (s *StatusStore) Connector(connector string) (storage.Status, bool) {
+	return s.table.Connector(connector)
+}
+
+// Task implements [storage.StatusStore].
+func (s *StatusStore) Task(task connect.TaskID) (storage.Status, bool) { return s.table.Task(task) }
+
+// Tasks implements [storage.StatusStore].
+func (s *StatusStore) Tasks(connector string) map[connect.TaskID]storage.Status {
+	return s.table.Tasks(connector)
+}
+
+// Connectors implements [storage.StatusStore].
+func (s *StatusStore) Connectors() []string { return s.table.Connectors() }
+
+// Topics implements [storage.StatusStore].
+func (s *StatusStore) Topics(connector string) []storage.TopicStatus {
+	return s.table.Topics(connector)
+}
+
+// HasTopic implements [storage.StatusStore].
+func (s *StatusStore) HasTopic(topic, connector string) bool {
+	return s.table.HasTopic(topic, connector)
+}

@@ -1,0 +1,152 @@
+package kafkastore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"tributary/internal/kafka"
+)
+
+// Topic says how an internal topic is found or made.
+type Topic struct {
+	Name string
+	// Key is the configuration key that named it, such as config.storage.topic, for
+	// messages to the user. Keys of its settings share the part before ".topic".
+	Key               string
+	Partitions        int32             // kafka.DefaultByBroker: the broker's default
+	ReplicationFactor int16             // kafka.DefaultByBroker: the broker's default
+	Configs           map[string]string // further topic configurations; cleanup.policy is always compact
+	purpose           string
+}
+
+// FitReplication lowers the replication factor of those topics that do not exist yet to
+// the number of brokers there are, for users who set none, and says so in one line. A
+// factor left to the broker stays.
+func FitReplication(ctx context.Context, admin *kafka.Admin, logger *slog.Logger, topics ...*Topic) error {
+	names := make([]string, len(topics))
+	for i, topic := range topics {
+		names[i] = topic.Name
+	}
+	existing, err := admin.DescribeTopics(ctx, names...)
+	if err != nil {
+		return fmt.Errorf("looking for the internal topics %s: %w", strings.Join(names, ", "), err)
+	}
+	brokers, err := admin.BrokerCount(ctx)
+	if err != nil {
+		return fmt.Errorf("counting the brokers: %w", err)
+	}
+	var lowered []string
+	for _, topic := range topics {
+		if _, ok := existing[topic.Name]; ok || brokers < 1 || int(topic.ReplicationFactor) <= brokers {
+			continue
+		}
+		topic.ReplicationFactor = int16(brokers)
+		lowered = append(lowered, topic.Name)
+	}
+	if len(lowered) > 0 {
+		slices.Sort(lowered)
+		logger.Info(fmt.Sprintf("The cluster has %d broker(s) and no replication factor is set: internal topics are created with as many replicas as there are brokers",
+			brokers), "topic", strings.Join(lowered, ","), "brokers", brokers)
+	}
+	return nil
+}
+
+// ensure creates the topic, or checks that the one there is can be used: deletion of old
+// segments would lose what the group remembers.
+func (t Topic) ensure(ctx context.Context, admin *kafka.Admin, cfg *kafka.Config, logger *slog.Logger) error {
+	configs := maps.Clone(t.Configs)
+	if policy, ok := configs["cleanup.policy"]; ok && policy != "compact" {
+		logger.Warn(fmt.Sprintf("%s=%s is ignored: the topic must be compacted", t.settingKey("cleanup.policy"), policy), "topic", t.Name)
+	}
+	delete(configs, "cleanup.policy")
+
+	created, err := t.create(ctx, admin, cfg, configs, logger)
+	if err != nil {
+		return fmt.Errorf("%s=%s: the topic cannot be created: %w", t.Key, t.Name, err)
+	}
+	if created {
+		logger.Info("Created the topic for "+t.purpose, "topic", t.Name, "partitions", t.Partitions)
+		return nil
+	}
+	return t.check(ctx, admin, logger)
+}
+
+// create retries while there are too few brokers, as they may be starting, too.
+func (t Topic) create(ctx context.Context, admin *kafka.Admin, cfg *kafka.Config, configs map[string]string, logger *slog.Logger) (bool, error) {
+	deadline := time.Now().Add(cfg.APITimeout)
+	for attempt := 0; ; attempt++ {
+		created, _, err := admin.CreateCompactedTopic(ctx, t.Name, t.Partitions, t.ReplicationFactor, configs, false)
+		if !errors.Is(err, kafka.ErrInvalidReplicationFactor) {
+			return created, err
+		}
+		pause := cfg.Backoff(attempt)
+		if time.Now().Add(pause).After(deadline) {
+			return false, fmt.Errorf("%s=%d needs as many brokers; start them or set it to what there are: %w", t.settingKey("replication.factor"), t.ReplicationFactor, err)
+		}
+		if attempt == 0 {
+			logger.Warn("Too few brokers to create the topic, trying on", "topic", t.Name, "replicas", t.ReplicationFactor, "reason", err.Error())
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return false, fmt.Errorf("%s=%d: %w", t.settingKey("replication.factor"), t.ReplicationFactor, err)
+		}
+	}
+}
+
+func (t Topic) settingKey(name string) string { return strings.TrimSuffix(t.Key, "topic") + name }
+
+func (t Topic) check(ctx context.Context, admin *kafka.Admin, logger *slog.Logger) error {
+	configs, failed, err := admin.DescribeTopicConfigs(ctx, t.Name)
+	if err == nil {
+		err = failed[t.Name]
+	}
+	if denied, ok := errors.AsType[*kafka.AuthorizationError](err); ok {
+		logger.Info("The topic's cleanup.policy cannot be checked: "+denied.Error(), "topic", t.Name)
+		return nil
+	}
+	switch {
+	case errors.Is(err, kafka.ErrUnknownTopicOrPartition):
+		return nil // neither created nor there: reading it waits, or says so
+	case errors.Is(err, kafka.ErrUnsupportedVersion):
+		logger.Info("The topic's cleanup.policy cannot be checked: the broker is too old", "topic", t.Name)
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s=%s: reading the topic's configuration: %w", t.Key, t.Name, err)
+	}
+	for _, entry := range configs[t.Name] {
+		if entry.Name == "cleanup.policy" {
+			return t.checkPolicy(entry.Value)
+		}
+	}
+	return nil
+}
+
+func (t Topic) checkPolicy(value string) error {
+	var policies []string
+	for policy := range strings.SplitSeq(value, ",") {
+		if policy = strings.ToLower(strings.TrimSpace(policy)); policy != "" {
+			policies = append(policies, policy)
+		}
+	}
+	if len(policies) == 0 || slices.Equal(policies, []string{"compact"}) {
+		return nil
+	}
+	return fmt.Errorf("%s=%s: the topic has cleanup.policy=%s, with which %s would be lost in time; it must be compact alone: change the topic, or name another",
+		t.Key, t.Name, value, t.purpose)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
