@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-multierror"
@@ -17,7 +18,6 @@ import (
 	"tributary/connect/herder"
 	"tributary/connect/herder/distributed"
 	"tributary/connect/plugin"
-	"tributary/connect/provider"
 	"tributary/connect/worker"
 	"tributary/internal/kafka"
 	"tributary/storage"
@@ -48,14 +48,9 @@ type WorkerOptions struct {
 
 // Worker is a distributed worker whose properties were checked. Run makes it work.
 type Worker struct {
+	engine
 	opts      WorkerOptions
-	values    connect.Values
-	props     kafka.Props
-	runtime   worker.Config
-	providers *provider.Providers
 	keys      protocol.KeyPolicy
-	producers *producerFactory
-	admin     *kafka.Config
 	group     *kafka.Config
 	protocols []protocol.Subprotocol
 	topics    topics
@@ -71,8 +66,8 @@ func NewWorker(o WorkerOptions) (*Worker, error) {
 	if err != nil {
 		return nil, &ConfigError{err}
 	}
-	w := &Worker{opts: o, values: values, props: clientProps(o.Properties)}
-	if err := w.check(); err != nil {
+	w := &Worker{opts: o}
+	if err := w.check(values); err != nil {
 		return nil, &ConfigError{err}
 	}
 	return w, nil
@@ -90,7 +85,7 @@ func clientProps(props map[string]string) kafka.Props {
 }
 
 // check reads the properties of every part.
-func (w *Worker) check() error {
+func (w *Worker) check(v connect.Values) error {
 	var errs *multierror.Error
 	keep := func(err error) bool {
 		if err != nil {
@@ -98,32 +93,16 @@ func (w *Worker) check() error {
 		}
 		return err == nil
 	}
-	o, v := w.opts, w.values
+	o := w.opts
 	var err error
-	w.runtime, err = worker.ParseConfig(o.Properties)
+	w.engine, err = newEngine(o.Properties, v, clientIDBase(v)+"shared-admin", o.Plugins, o.Metrics, o.Logger)
 	keep(err)
-	if _, set := o.Properties["offset.flush.interval.ms"]; !set {
-		w.runtime.FlushInterval = DefaultFlushInterval
-	}
-	w.providers, err = provider.New(o.Properties)
-	if keep(err) {
-		w.providers = w.providers.Reporting(w.reportUnresolved)
-	}
 	w.keys = protocol.KeyPolicy{Algorithm: v.String("inter.worker.key.generation.algorithm"), Bits: int(v.Int("inter.worker.key.size")), TTL: millis(v, "inter.worker.key.ttl.ms")}
 	keep(w.keys.Validate())
 	w.protocols, err = protocol.Preferences(v.String("connect.protocol"))
 	keep(err)
 	if h, s := millis(v, "heartbeat.interval.ms"), millis(v, "session.timeout.ms"); h >= s {
 		keep(fmt.Errorf("heartbeat.interval.ms is %d: it must be less than session.timeout.ms, which is %d", h.Milliseconds(), s.Milliseconds()))
-	}
-	w.producers = &producerFactory{props: o.Properties, log: o.Logger}
-	_, err = w.producers.config(worker.ProducerSpec{ClientID: "connector-producer"})
-	keep(err)
-	w.admin, err = kafka.ParseConfig(kafka.RoleAdmin, with(w.props, "client.id", w.clientIDBase()+"shared-admin"))
-	if keep(err) {
-		for _, warning := range w.admin.Warnings() {
-			o.Logger.Warn(warning)
-		}
 	}
 	w.group, err = kafka.ParseConfig(kafka.RoleGroup, with(w.props, "client.id", cmp.Or(v.String("client.id"), "connect-"+o.WorkerID)))
 	keep(err)
@@ -138,14 +117,6 @@ func (w *Worker) check() error {
 	return errs.ErrorOrNil()
 }
 
-// reportUnresolved says which references to configuration providers stay as they are.
-func (w *Worker) reportUnresolved(connector string, left []provider.Unresolved) {
-	for _, u := range left {
-		w.opts.Logger.Warn("A reference to a configuration provider is left as it is", "connector", connector,
-			"key", u.Config, "provider", u.Provider, "path", u.Path, "name", u.Key, "reason", u.Reason)
-	}
-}
-
 func (w *Worker) newHerder(clusterID string) (*distributed.Herder, error) {
 	o, v := w.opts, w.values
 	stores, err := w.stores()
@@ -156,28 +127,12 @@ func (w *Worker) newHerder(clusterID string) (*distributed.Herder, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := distributed.Options{
-		WorkerID: o.WorkerID, ClusterID: func() string { return clusterID },
-		Configs: stores.configs, Statuses: stores.statuses, Offsets: stores.offsets,
-		Plugins: o.Plugins, Group: member,
-		NewRunner: func(l worker.Listener) (distributed.Runner, error) {
-			return worker.New(worker.Options{
-				ID: o.WorkerID, Config: w.runtime, Plugins: o.Plugins, Offsets: stores.offsets, Listener: l,
-				Producers: w.producers.open, Transformer: w.providers, Logger: o.Logger, Metrics: o.Metrics,
-			}), nil
-		},
-		Validate: func(ctx context.Context, config map[string]string) error {
-			resolved, err := w.providers.Transform(ctx, config["name"], config)
-			if err != nil {
-				return err
-			}
-			return herder.Validate(o.Plugins, resolved)
-		},
-		SyncTimeout: millis(v, "worker.sync.timeout.ms"), SyncBackoff: syncBackoff(v),
-		Keys: w.keys, SignatureAlgorithm: v.String("inter.worker.signature.algorithm"), VerificationAlgorithms: v.List("inter.worker.verification.algorithms"),
-		TopicTracking: w.runtime.TopicTracking, TopicTrackingReset: v.Bool("topic.tracking.allow.reset"),
-		LeaderPath: o.LeaderPath, Logger: o.Logger,
-	}
+	options := w.herderOptions(o.WorkerID, stores)
+	options.ClusterID = func() string { return clusterID }
+	options.Group = member
+	options.SyncTimeout, options.SyncBackoff = millis(v, "worker.sync.timeout.ms"), syncBackoff(v)
+	options.Keys, options.SignatureAlgorithm, options.VerificationAlgorithms = w.keys, v.String("inter.worker.signature.algorithm"), v.List("inter.worker.verification.algorithms")
+	options.LeaderPath = o.LeaderPath
 	var h *distributed.Herder
 	if o.OnLeader != nil {
 		options.OnLeader = func(ctx context.Context) { o.OnLeader(ctx, h) }
@@ -194,9 +149,9 @@ func syncBackoff(v connect.Values) time.Duration {
 }
 
 // clientIDBase is what the ids of a worker's clients begin with, as in Java.
-func (w *Worker) clientIDBase() string {
-	base := w.values.String("group.id") + "-"
-	if id := w.values.String("client.id"); id != "" {
+func clientIDBase(v connect.Values) string {
+	base := v.String("group.id") + "-"
+	if id := v.String("client.id"); id != "" {
 		base += id + "-"
 	}
 	return base
@@ -246,7 +201,7 @@ type stores struct {
 func (w *Worker) stores() (stores, error) {
 	exactlyOnce := strings.ToLower(w.values.String("exactly.once.source.support"))
 	options := func(t kafkastore.Topic, committed bool) kafkastore.Options {
-		return kafkastore.Options{Props: w.props, ClientIDBase: w.clientIDBase(), Topic: t, ReadCommitted: committed, Logger: w.opts.Logger}
+		return kafkastore.Options{Props: w.props, ClientIDBase: clientIDBase(w.values), Topic: t, ReadCommitted: committed, Logger: w.opts.Logger}
 	}
 	configOptions := kafkastore.ConfigOptions{Options: options(w.topics.config, exactlyOnce == "enabled")}
 	if exactlyOnce != "disabled" {
@@ -310,6 +265,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	if w.opts.OnHerder != nil {
 		w.opts.OnHerder(h)
 	}
+	var warming sync.WaitGroup
+	defer warming.Wait()
+	warming.Go(func() { w.warmUp(ctx) })
 	return h.Run(ctx)
 }
 
@@ -326,4 +284,15 @@ func (w *Worker) prepare(ctx context.Context, client *kafka.Client, admin *kafka
 		return nil, err
 	}
 	return w.newHerder(id)
+}
+
+// warmUp asks for the group's coordinator once, while the internal topics are made and
+// read: on a new cluster the brokers first have to create a topic of their own for it.
+func (w *Worker) warmUp(ctx context.Context) {
+	coordinator, err := kafka.NewGroupConn(w.group, w.values.String("group.id"), w.opts.Logger)
+	if err != nil {
+		return // the member will say so
+	}
+	defer coordinator.Close()
+	_ = coordinator.FindCoordinator(ctx)
 }

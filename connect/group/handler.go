@@ -15,8 +15,6 @@ type Handler interface {
 	// the config topic made stale has stopped, so that a completed round means that
 	// nobody runs it any more, and not later than ctx ends.
 	BeforeJoin(ctx context.Context)
-	// ConfigOffset is how far the worker has read the config topic.
-	ConfigOffset() int64
 	// Configured is what the config topic says now. Its offset goes into the metadata,
 	// and the leader assigns from it: so what is assigned is what that offset stands for.
 	Configured() assign.Configured

@@ -16,7 +16,7 @@ import (
 // round takes the member through one rebalance. If it fails the member needs one still.
 func (m *Member) round(ctx context.Context) {
 	if m.retries.told == well {
-		m.log.Info("Rebalance started", "reason", m.reason)
+		m.log.Debug("Rebalance started", "reason", m.reason)
 	}
 	m.setOwners(owners{})
 	if !m.prepare(ctx) {
@@ -170,7 +170,7 @@ func (m *Member) assign(joined kafka.JoinResult, inForce protocol.Subprotocol, c
 		}
 		shares[id] = data
 	}
-	m.log.Info("Assigned the group's work", "generation", joined.Generation, "members", len(members),
+	m.log.Debug("Assigned the group's work", "generation", joined.Generation, "members", len(members),
 		"connectors", len(plan.Ownership.Connectors), "tasks", len(plan.Ownership.Tasks), "delay", plan.Delay, "mismatch", plan.Mismatch)
 	return shares, led, nil
 }

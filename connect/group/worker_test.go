@@ -108,7 +108,7 @@ func (c *cluster) startWith(name string, prepare func(*worker), change ...func(*
 		Protocols:      []protocol.Subprotocol{protocol.Sessioned, protocol.Compatible, protocol.Default},
 		SessionTimeout: sessionTimeout, HeartbeatInterval: heartbeatInterval, RebalanceTimeout: rebalanceTimeout,
 		MaxDelay: maxDelay, RetryBackoff: 100 * time.Millisecond,
-		Logger: slog.New(slog.NewTextHandler(c.log, nil)).With("worker", name),
+		Logger: slog.New(slog.NewTextHandler(c.log, &slog.HandlerOptions{Level: slog.LevelDebug})).With("worker", name),
 	}
 	for _, f := range change {
 		f(&o)
@@ -174,8 +174,6 @@ func (w *worker) BeforeJoin(ctx context.Context) {
 	w.happened("join")
 	w.maybeBusy(ctx, "join")
 }
-
-func (w *worker) ConfigOffset() int64 { return w.Configured().Offset }
 
 func (w *worker) Configured() assign.Configured {
 	w.mu.Lock()

@@ -82,10 +82,19 @@ func TestAwaitSaysOnceWhatIsWrong(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer client.Close()
-			ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
+			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
+			result := make(chan error, 1)
+			go func() { result <- client.Await(ctx) }()
+			eventually(t, "the problem is logged", func() bool { return len(lines.all()) > 0 })
+			cancel()
+			if err := <-result; !errors.Is(err, context.Canceled) {
+				t.Errorf("Await ended with %v", err)
+			}
+			again, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer stop()
 
-			err = client.Await(ctx)
+			err = client.Await(again)
 
 			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %q, want one with %q", err, c.want)

@@ -11,7 +11,7 @@ import (
 // fetched lets sarama decode a fetch answer with the given batches, as from a broker.
 func fetched(t *testing.T, batches ...*sarama.RecordBatch) *sarama.FetchResponseBlock {
 	t.Helper()
-	resp := &sarama.FetchResponse{Version: 12, Blocks: map[string]map[int32]*sarama.FetchResponseBlock{"a": {0: {HighWaterMarkOffset: 100}}}}
+	resp := &sarama.FetchResponse{Version: 11, Blocks: map[string]map[int32]*sarama.FetchResponseBlock{"a": {0: {HighWaterMarkOffset: 100}}}}
 	for _, b := range batches {
 		b.Version = 2
 		resp.Blocks["a"][0].RecordsSet = append(resp.Blocks["a"][0].RecordsSet, &sarama.Records{RecordBatch: b})
@@ -29,7 +29,7 @@ func fetched(t *testing.T, batches ...*sarama.RecordBatch) *sarama.FetchResponse
 	defer c.close()
 	var block *sarama.FetchResponseBlock
 	err = c.do(testContext(t), func(b *sarama.Broker) error {
-		got, err := b.Fetch(&sarama.FetchRequest{Version: 12})
+		got, err := b.Fetch(&sarama.FetchRequest{Version: 11})
 		if err == nil {
 			block = got.GetBlock("a", 0)
 		}
@@ -64,18 +64,20 @@ func TestPositionsPassBatchesWithoutRecords(t *testing.T) {
 
 func TestTimestampsOfBatchesAreExact(t *testing.T) {
 	at, appended := time.UnixMilli(1_000), time.UnixMilli(9_999)
-	records := []*sarama.Record{{Value: []byte("1")}, {Value: []byte("2"), OffsetDelta: 1, TimestampDelta: -300 * time.Millisecond}}
+	earlier := -300 * time.Millisecond
 	for name, c := range map[string]struct {
 		batch sarama.RecordBatch
+		delta time.Duration // of the second record
 		want  []int64
 	}{
-		"create time":     {sarama.RecordBatch{FirstTimestamp: at, MaxTimestamp: at}, []int64{1000, 700}},
-		"log append time": {sarama.RecordBatch{FirstTimestamp: at, MaxTimestamp: appended, LogAppendTime: true}, []int64{9999, 9999}},
-		"none":            {sarama.RecordBatch{}, []int64{NoTimestamp, NoTimestamp - 300}},
+		"create time":     {sarama.RecordBatch{FirstTimestamp: at, MaxTimestamp: at}, earlier, []int64{1000, 700}},
+		"log append time": {sarama.RecordBatch{FirstTimestamp: at, MaxTimestamp: appended, LogAppendTime: true}, earlier, []int64{9999, 9999}},
+		"none":            {sarama.RecordBatch{}, 0, []int64{NoTimestamp, NoTimestamp}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := c.batch
-			b.LastOffsetDelta, b.Records = 1, records
+			b.LastOffsetDelta = 1
+			b.Records = []*sarama.Record{{Value: []byte("1")}, {Value: []byte("2"), OffsetDelta: 1, TimestampDelta: c.delta}}
 			got := decodeBlock(TopicPartition{"a", 0}, 0, fetched(t, &b), false)
 			if diff := cmp.Diff(c.want, []int64{got.Records[0].Timestamp, got.Records[1].Timestamp}); diff != "" {
 				t.Error(diff)

@@ -127,7 +127,7 @@ func TestALogWithCompactedRecordsIsReadToItsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := newTestProducer(t, c.Bootstrap())
-	for _, r := range []Record{{Key: []byte("k"), Value: []byte("old")}, {Key: []byte("gone"), Value: []byte("x")}, {Key: []byte("gone")}, {Key: []byte("k"), Value: []byte("new")}} {
+	for _, r := range []Record{{Key: []byte("k"), Value: []byte("old")}, {Key: []byte("gone"), Value: []byte("x")}, {Key: []byte("gone")}, {Key: []byte("k"), Value: []byte("new")}, {Key: []byte("tail"), Value: []byte("t")}} {
 		r.Topic, r.Timestamp = "log", NoTimestamp
 		mustSend(t, p, &r)
 	}
@@ -137,7 +137,7 @@ func TestALogWithCompactedRecordsIsReadToItsEnd(t *testing.T) {
 
 	openTestLog(t, c, "log", a.apply)
 
-	if diff := cmp.Diff([]string{"0:new"}, a.take()); diff != "" {
+	if diff := cmp.Diff([]string{"0:new", "0:t"}, a.take()); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -34,6 +34,7 @@ func client(t *testing.T, c *localkafka.Cluster, opts ...kgo.Opt) *kgo.Client {
 	cl, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(strings.Split(c.Bootstrap(), ",")...),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.MetadataMinAge(10 * time.Millisecond),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 10 * time.Millisecond }),
 	}, opts...)...)
 	if err != nil {

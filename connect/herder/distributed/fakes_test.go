@@ -93,7 +93,7 @@ func (h *hub) round(ctx context.Context) bool {
 		if m.snapshot != nil {
 			held = m.snapshot.Assigned
 		}
-		r.Members[m.id] = assign.Member{URL: m.url, ConfigOffset: m.handler.ConfigOffset(), Held: held}
+		r.Members[m.id] = assign.Member{URL: m.url, ConfigOffset: m.handler.Configured().Offset, Held: held}
 	}
 	r.Configured, r.Fresh = members[0].handler.Configured(), members[0].handler.Configured
 	plan, next := assign.Incremental(assign.Config{}, h.state, r)

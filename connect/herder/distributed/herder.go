@@ -164,18 +164,11 @@ func (h *Herder) Run(ctx context.Context) error {
 	defer close(h.ended)
 	reading := h.stages.enter("initializing and reading to the end of internal topics")
 	defer h.opts.Offsets.Stop()
-	if err := h.opts.Offsets.Start(ctx); err != nil {
-		return stopped(ctx, fmt.Errorf("start the offset store: %w", err))
-	}
 	defer h.opts.Statuses.Stop()
-	if err := h.opts.Statuses.Start(ctx); err != nil {
-		return stopped(ctx, fmt.Errorf("start the status store: %w", err))
-	}
 	defer h.opts.Configs.Stop()
-	if err := h.opts.Configs.Start(ctx, h); err != nil {
-		return stopped(ctx, fmt.Errorf("start the config store: %w", err))
+	if err := h.startStores(ctx); err != nil {
+		return stopped(ctx, err)
 	}
-
 	reading()
 
 	// The loop outlives ctx: stopping the work needs it.
@@ -215,6 +208,35 @@ func (h *Herder) Run(ctx context.Context) error {
 	h.background.Wait()
 	h.log.Info("Herder stopped")
 	return nil
+}
+
+// startStores starts the three stores side by side: each creates a topic and reads one.
+func (h *Herder) startStores(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	starts := map[string]func() error{
+		"offset": func() error { return h.opts.Offsets.Start(ctx) },
+		"status": func() error { return h.opts.Statuses.Start(ctx) },
+		"config": func() error { return h.opts.Configs.Start(ctx, h) },
+	}
+	failures := make(chan error, len(starts))
+	for name, start := range starts {
+		go func() {
+			err := start()
+			if err != nil {
+				err = fmt.Errorf("start the %s store: %w", name, err)
+			}
+			failures <- err
+		}()
+	}
+	var first error
+	for range starts {
+		if err := <-failures; err != nil && first == nil {
+			first = err
+			cancel()
+		}
+	}
+	return first
 }
 
 // stopBudget bounds the farewells to the cluster when the worker stops.

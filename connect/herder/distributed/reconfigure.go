@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tributary/api"
+	"tributary/connect"
 	"tributary/connect/group/protocol"
 	"tributary/connect/herder"
 	"tributary/connect/worker"
@@ -24,13 +25,17 @@ import (
 // it start over.
 type reconfiguration struct {
 	cancel context.CancelFunc
-	again  bool
+	// again gets a value when the connector asks once more: a pause between attempts
+	// ends then.
+	again chan struct{}
 }
 
 // Pauses between attempts to publish task configurations.
 const (
 	reconfigureFirstPause = 250 * time.Millisecond
 	reconfigureLastPause  = 60 * time.Second
+	// patience is the pause from which on a failure that should pass is worth a warning.
+	patience = 4 * time.Second
 )
 
 // TaskConfigsRequested implements worker.Listener.
@@ -43,19 +48,24 @@ func (h *Herder) reconfigure(connector string) {
 		return
 	}
 	if r := h.reconfigs[connector]; r != nil {
-		r.again = true
+		select {
+		case r.again <- struct{}{}:
+		default:
+		}
 		return
 	}
 	ctx, cancel := context.WithCancel(h.runCtx)
-	r := &reconfiguration{cancel: cancel}
+	r := &reconfiguration{cancel: cancel, again: make(chan struct{}, 1)}
 	h.reconfigs[connector] = r
 	h.goBackground(func(context.Context) {
 		defer cancel()
-		h.publishUntilDone(ctx, connector)
+		h.publishUntilDone(ctx, connector, r.again)
 		h.loop.post(func() {
 			delete(h.reconfigs, connector)
-			if r.again {
+			select {
+			case <-r.again:
 				h.reconfigure(connector)
+			default:
 			}
 		})
 	})
@@ -63,7 +73,7 @@ func (h *Herder) reconfigure(connector string) {
 
 // publishUntilDone asks the connector for task configurations and publishes them if
 // they changed, again and again until it succeeds or ctx ends.
-func (h *Herder) publishUntilDone(ctx context.Context, connector string) {
+func (h *Herder) publishUntilDone(ctx context.Context, connector string, again <-chan struct{}) {
 	pause := reconfigureFirstPause
 	for {
 		err := h.publishTaskConfigs(ctx, connector)
@@ -77,16 +87,20 @@ func (h *Herder) publishUntilDone(ctx context.Context, connector string) {
 		if errors.As(err, &notRunning) || errors.As(err, &tooMany) {
 			return
 		}
-		// A rebalance under way or a key just rotated passes soon and is no news.
+		// A connector that does not know its work yet, a rebalance under way and a key just
+		// rotated pass soon and are no news, unless they last.
 		level := h.log.Warn
 		var passing *herder.RebalanceError
-		if errors.As(err, &passing) {
+		var early *connect.RetriableError
+		if pause < patience && (errors.As(err, &passing) || errors.As(err, &early)) {
 			level = h.log.Debug
 		}
 		level("Could not publish the connector's task configurations; trying again", "connector", connector, "after", pause, "error", err)
 		select {
 		case <-ctx.Done():
 			return
+		case <-again:
+			continue
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, reconfigureLastPause)

@@ -43,9 +43,6 @@ func (h *Herder) BeforeJoin(ctx context.Context) {
 	}
 }
 
-// ConfigOffset implements group.Handler.
-func (h *Herder) ConfigOffset() int64 { return h.snapshot().Offset() }
-
 // Configured implements group.Handler.
 func (h *Herder) Configured() assign.Configured {
 	state := h.snapshot()

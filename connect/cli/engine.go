@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/hashicorp/go-multierror"
+
+	"tributary/connect"
+	"tributary/connect/herder"
+	"tributary/connect/herder/distributed"
+	"tributary/connect/plugin"
+	"tributary/connect/provider"
+	"tributary/connect/worker"
+	"tributary/internal/kafka"
+)
+
+// engine is what runs connectors, whether a worker shares them with a group or is alone.
+type engine struct {
+	plugins   *plugin.Registry
+	metrics   worker.Metrics
+	log       *slog.Logger
+	values    connect.Values
+	runtime   worker.Config
+	providers *provider.Providers
+	producers *producerFactory
+	// props are the worker's properties for clients of its own, admin those of the
+	// client that asks the cluster about itself.
+	props kafka.Props
+	admin *kafka.Config
+}
+
+// newEngine reads the properties. The error holds everything that is wrong; the engine is
+// then good for further checks alone.
+func newEngine(properties map[string]string, values connect.Values, adminID string, plugins *plugin.Registry, metrics worker.Metrics, log *slog.Logger) (engine, error) {
+	e := engine{plugins: plugins, metrics: metrics, log: log, values: values, props: clientProps(properties)}
+	var errs *multierror.Error
+	var err error
+	if e.runtime, err = worker.ParseConfig(properties); err != nil {
+		errs = multierror.Append(errs, err)
+	}
+	if _, set := properties["offset.flush.interval.ms"]; !set {
+		e.runtime.FlushInterval = DefaultFlushInterval
+	}
+	if e.providers, err = provider.New(properties); err != nil {
+		errs = multierror.Append(errs, err)
+	} else {
+		e.providers = e.providers.Reporting(e.reportUnresolved)
+	}
+	e.producers = &producerFactory{props: properties, log: log}
+	if _, err = e.producers.config(worker.ProducerSpec{ClientID: "connector-producer"}); err != nil {
+		errs = multierror.Append(errs, err)
+	}
+	if e.admin, err = kafka.ParseConfig(kafka.RoleAdmin, with(e.props, "client.id", adminID)); err != nil {
+		errs = multierror.Append(errs, err)
+	} else {
+		for _, warning := range e.admin.Warnings() {
+			log.Warn(warning)
+		}
+	}
+	return e, errs.ErrorOrNil()
+}
+
+// reportUnresolved says which references to configuration providers stay as they are.
+func (e *engine) reportUnresolved(connector string, left []provider.Unresolved) {
+	for _, u := range left {
+		e.log.Warn("A reference to a configuration provider is left as it is", "connector", connector,
+			"key", u.Config, "provider", u.Provider, "path", u.Path, "name", u.Key, "reason", u.Reason)
+	}
+}
+
+// herderOptions are those that do not depend on the group.
+func (e *engine) herderOptions(workerID string, s stores) distributed.Options {
+	return distributed.Options{
+		WorkerID: workerID, Configs: s.configs, Statuses: s.statuses, Offsets: s.offsets, Plugins: e.plugins,
+		NewRunner: func(l worker.Listener) (distributed.Runner, error) {
+			return worker.New(worker.Options{
+				ID: workerID, Config: e.runtime, Plugins: e.plugins, Offsets: s.offsets, Listener: l,
+				Producers: e.producers.open, Transformer: e.providers, Logger: e.log, Metrics: e.metrics,
+			}), nil
+		},
+		Validate: func(ctx context.Context, config map[string]string) error {
+			resolved, err := e.providers.Transform(ctx, config["name"], config)
+			if err != nil {
+				return err
+			}
+			return herder.Validate(e.plugins, resolved)
+		},
+		TopicTracking: e.runtime.TopicTracking, TopicTrackingReset: e.values.Bool("topic.tracking.allow.reset"),
+		Logger: e.log,
+	}
+}
