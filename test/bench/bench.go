@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"syscall"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/test/cluster/kafkatest"
+	"tributary/test/cluster/realkafka"
+)
+
+// warmRecords go through both brokers before anything is measured: the first mirror is not to meet colder brokers
+// than the second.
+const warmRecords = 200_000
+
+// codecs are those of the filled topics' batches.
+var codecs = map[string]kgo.CompressionCodec{"plain": kgo.NoCompression(), "zstd": kgo.ZstdCompression()}
+
+// bench has what all measurements share.
+type bench struct {
+	opts           options
+	source, target *realkafka.Cluster
+	// kafka are clients of both clusters, for the scope of the whole benchmark.
+	sourceKafka, targetKafka *kafkatest.Client
+	payload                  map[string]int64 // topic → bytes of keys and values in a filled topic
+}
+
+// startBench starts and warms the two clusters.
+func startBench(s *scope, opts options) *bench {
+	// What Kafka's own start script gives a broker.
+	jvm := append([]string{"-Xms1g", "-Xmx1g"}, scriptJVM...)
+	b := &bench{
+		opts:    opts,
+		source:  realkafka.StartCluster(s, realkafka.Options{Name: "source", JVM: jvm}),
+		target:  realkafka.StartCluster(s, realkafka.Options{Name: "target", JVM: jvm}),
+		payload: map[string]int64{},
+	}
+	b.sourceKafka, b.targetKafka = kafkatest.Dial(s, b.source.Bootstrap()), kafkatest.Dial(s, b.target.Bootstrap())
+	s.Logf("two brokers of Kafka %s run; warming them", b.source.Version())
+	for _, kafka := range []*kafkatest.Client{b.sourceKafka, b.targetKafka} {
+		kafka.CreateTopic("warm", partitions, nil)
+	}
+	for _, bootstrap := range []string{b.source.Bootstrap(), b.target.Bootstrap()} {
+		if _, err := fill(s.ctx, bootstrap, "warm", warmRecords, kgo.NoCompression(), opts.BatchBytes); err != nil {
+			s.Fatalf("%v", err)
+		}
+		if err := drain(s.ctx, bootstrap, "warm", warmRecords); err != nil {
+			s.Fatalf("%v", err)
+		}
+	}
+	return b
+}
+
+// drain reads count records of a topic.
+func drain(ctx context.Context, bootstrap, topic string, count int) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.ClientID("bench-drain"),
+		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, readPatience)
+	defer cancel()
+	for read := 0; read < count; {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return fmt.Errorf("read topic %s: %w", topic, err)
+		}
+		read += fetches.NumRecords()
+	}
+	return nil
+}
+
+// measureAll hands each measurement to report as soon as it is made.
+func (b *bench) measureAll(s *scope, report func(measurement)) {
+	for _, scenario := range b.opts.Only {
+		measure := b.measureThroughput
+		switch scenario {
+		case "latency":
+			measure = b.measureLatency
+			s.within("latency/straight", func(s *scope) { report(b.measureStraight(s)) })
+		case "idle":
+			measure = b.measureIdle
+		default:
+			b.fillSource(s, scenario)
+		}
+		for run := 1; run <= b.opts.Runs; run++ {
+			tools := slices.Clone(b.opts.Tools)
+			if run%2 == 0 {
+				slices.Reverse(tools) // so that neither always comes first
+			}
+			for _, tool := range tools {
+				s.within(fmt.Sprintf("%s/%s/%d", scenario, tool, run), func(s *scope) {
+					// Nobody pays for what others have yet to write to the disk.
+					syscall.Sync()
+					m := measure(s, scenario, tool, run)
+					s.Logf("%s", m)
+					report(m)
+				})
+			}
+		}
+	}
+}
+
+// fillSource makes and fills the topic of a throughput scenario.
+func (b *bench) fillSource(s *scope, topic string) {
+	b.sourceKafka.CreateTopic(topic, partitions, nil)
+	bytes, err := fill(s.ctx, b.source.Bootstrap(), topic, b.opts.Records, codecs[topic], b.opts.BatchBytes)
+	if err != nil {
+		s.Fatalf("%v", err)
+	}
+	if got := ends(b.sourceKafka.Offsets(topic)); total(got) != int64(b.opts.Records) {
+		s.Fatalf("topic %s holds %d records after it was filled with %d", topic, total(got), b.opts.Records)
+	}
+	b.payload[topic] = bytes
+	s.Logf("topic %s holds %d records, %.2f GB of keys and values", topic, b.opts.Records, float64(bytes)/gigabyte)
+}
+
+func ends(ranges map[int32]kafkatest.OffsetRange) map[int32]int64 {
+	ends := map[int32]int64{}
+	for partition, limits := range ranges {
+		ends[partition] = limits.End
+	}
+	return ends
+}

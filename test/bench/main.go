@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"tributary/test/cluster/realkafka"
+)
+
+// options are the command line. Each has an environment variable too, for `BENCH_RECORDS=200000 make bench`.
+type options struct {
+	Records    int               `json:"records" env:"BENCH_RECORDS" default:"2000000" help:"Records of 1 kB in each filled topic."`
+	Runs       int               `json:"runs" env:"BENCH_RUNS" default:"1" help:"How often to measure each tool; the report gives medians."`
+	Only       []string          `json:"only" env:"BENCH_ONLY" enum:"plain,zstd,latency,idle" default:"plain,zstd,latency,idle" help:"Scenarios to measure: ${enum}."`
+	Tools      []string          `json:"tools" env:"BENCH_TOOLS" enum:"java,tributary" default:"java,tributary" help:"Tools to measure: ${enum}."`
+	Seconds    int               `json:"seconds" env:"BENCH_SECONDS" default:"20" help:"How long latency and idle are measured."`
+	BatchBytes int32             `json:"batchBytes" env:"BENCH_BATCH_BYTES" default:"16384" help:"Largest batch of the filled topics before compression; the default is the Java producer's."`
+	Set        map[string]string `json:"set,omitempty" env:"BENCH_SET" help:"Further settings of the flow for both tools, as tasks.max=4;offset.lag.max=0."`
+	Out        string            `json:"-" env:"BENCH_OUT" default:"bench-results" help:"Folder for the report."`
+	Binary     string            `json:"-" env:"BENCH_BINARY" default:"bin/connect-mirror-maker" help:"Tributary's mirror maker."`
+}
+
+// Validate is called by kong.
+func (o *options) Validate() error {
+	switch {
+	case o.Records < 1000:
+		return fmt.Errorf("records is %d, and at least 1000 are needed to measure a rate", o.Records)
+	case o.Runs < 1:
+		return fmt.Errorf("runs is %d, and must be 1 or more", o.Runs)
+	case o.Seconds < 1:
+		return fmt.Errorf("seconds is %d, and must be 1 or more", o.Seconds)
+	case o.BatchBytes < 2*valueBytes:
+		return fmt.Errorf("batch-bytes is %d, and a batch must hold two records: %d or more", o.BatchBytes, 2*valueBytes)
+	}
+	return nil
+}
+
+func main() {
+	var opts options
+	kong.Parse(&opts, kong.Name("bench"), kong.Description("Measures Tributary's mirror beside Java MirrorMaker 2 on real brokers."))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := measureAndReport(ctx, opts, log.New(os.Stderr, "", log.Ltime))
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "FAILED:", err)
+		os.Exit(1)
+	}
+}
+
+// measureAndReport reports what was measured even when a later measurement failed.
+func measureAndReport(ctx context.Context, opts options, progress *log.Logger) error {
+	if reason, ok := realkafka.Available(); !ok {
+		return fmt.Errorf("the benchmark runs on real Kafka: %s", reason)
+	}
+	binary, err := filepath.Abs(opts.Binary)
+	if err != nil {
+		return err
+	}
+	opts.Binary = binary
+	for _, tool := range opts.Tools {
+		if _, err := os.Stat(binary); tool == tributary && err != nil {
+			return fmt.Errorf("%s cannot be measured (run `make build`, or set BENCH_TOOLS=java): %w", tributary, err)
+		}
+	}
+	r := report{Started: time.Now().UTC().Truncate(time.Second), Machine: describeMachine(ctx), Options: opts}
+	failure := inScope(ctx, "bench", progress, func(s *scope) {
+		b := startBench(s, opts)
+		b.measureAll(s, func(m measurement) { r.Measurements = append(r.Measurements, m) })
+	})
+	if ctx.Err() != nil {
+		failure = errors.New("interrupted")
+	}
+	if len(r.Measurements) == 0 {
+		return failure
+	}
+	path, err := r.write(opts.Out)
+	if err != nil {
+		return err
+	}
+	fmt.Print(r.text())
+	progress.Printf("the report is in %s.txt and %s.json", path, path)
+	return failure
+}
