@@ -195,7 +195,7 @@ func (s *Server) SetHerder(h herder.Herder) { s.mount(h, flowName{}, true, false
 
 // AddFlow puts the herder of a replication flow at /source/target/connectors, and also
 // at /connectors if it is the worker's only one. Its requests to other workers go to
-// the former.
+// the former. A flow that is added again replaces what it had.
 func (s *Server) AddFlow(source, target string, h herder.Herder, only bool) {
 	s.mount(h, flowName{source, target}, only, true)
 }
@@ -204,10 +204,16 @@ func (s *Server) mount(h herder.Herder, flow flowName, root, flows bool) {
 	s.mounting.Lock()
 	defer s.mounting.Unlock()
 	old := s.mounts.Load()
-	m := &mounts{root: old.root, flows: map[flowName]mount{}, order: append(old.order[:len(old.order):len(old.order)], h)}
+	m := &mounts{root: old.root, flows: map[flowName]mount{}}
 	for k, v := range old.flows {
 		m.flows[k] = v
 	}
+	for _, other := range old.order {
+		if before, again := old.flows[flow]; !flows || !again || other != before.herder {
+			m.order = append(m.order, other)
+		}
+	}
+	m.order = append(m.order, h)
 	added := mount{herder: h}
 	if flows {
 		added.prefix = FlowPath(flow.source, flow.target)

@@ -20,14 +20,15 @@ type producerFactory struct {
 
 // config is the configuration of one task's producer.
 func (f *producerFactory) config(spec worker.ProducerSpec) (*kafka.Config, error) {
+	// Java has one request in flight, for the sake of order. Here a partition has one
+	// batch in flight whatever happens, so several requests cost no order.
 	props := kafka.Props{
-		"bootstrap.servers":                     f.props["bootstrap.servers"],
-		"client.id":                             spec.ClientID,
-		"acks":                                  "all",
-		"enable.idempotence":                    "false",
-		"max.in.flight.requests.per.connection": "1",
-		"delivery.timeout.ms":                   strconv.Itoa(math.MaxInt32),
-		"max.block.ms":                          strconv.FormatInt(math.MaxInt64, 10),
+		"bootstrap.servers":   f.props["bootstrap.servers"],
+		"client.id":           spec.ClientID,
+		"acks":                "all",
+		"enable.idempotence":  "false",
+		"delivery.timeout.ms": strconv.Itoa(math.MaxInt32),
+		"max.block.ms":        strconv.FormatInt(math.MaxInt64, 10),
 	}
 	for k, v := range f.props {
 		if key, ok := strings.CutPrefix(k, "producer."); ok {

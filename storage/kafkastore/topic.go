@@ -62,7 +62,7 @@ func FitReplication(ctx context.Context, admin *kafka.Admin, logger *slog.Logger
 func (t Topic) ensure(ctx context.Context, admin *kafka.Admin, cfg *kafka.Config, logger *slog.Logger) error {
 	configs := maps.Clone(t.Configs)
 	if policy, ok := configs["cleanup.policy"]; ok && policy != "compact" {
-		logger.Warn(fmt.Sprintf("%s=%s is ignored: the topic must be compacted", t.settingKey("cleanup.policy"), policy), "topic", t.Name)
+		logger.Warn(fmt.Sprintf("%s=%s is ignored: the topic must be compacted", t.settingKey("cleanup.policy"), policy))
 	}
 	delete(configs, "cleanup.policy")
 
@@ -71,7 +71,7 @@ func (t Topic) ensure(ctx context.Context, admin *kafka.Admin, cfg *kafka.Config
 		return fmt.Errorf("%s=%s: the topic cannot be created: %w", t.Key, t.Name, err)
 	}
 	if created {
-		logger.Info("Created the topic for "+t.purpose, "topic", t.Name, "partitions", t.Partitions)
+		logger.Info("Created the topic for "+t.purpose, "partitions", t.Partitions)
 		return nil
 	}
 	return t.check(ctx, admin, logger)
@@ -90,7 +90,7 @@ func (t Topic) create(ctx context.Context, admin *kafka.Admin, cfg *kafka.Config
 			return false, fmt.Errorf("%s=%d needs as many brokers; start them or set it to what there are: %w", t.settingKey("replication.factor"), t.ReplicationFactor, err)
 		}
 		if attempt == 0 {
-			logger.Warn("Too few brokers to create the topic, trying on", "topic", t.Name, "replicas", t.ReplicationFactor, "reason", err.Error())
+			logger.Warn("Too few brokers to create the topic, trying on", "replicas", t.ReplicationFactor, "reason", err.Error())
 		}
 		if err := sleep(ctx, pause); err != nil {
 			return false, fmt.Errorf("%s=%d: %w", t.settingKey("replication.factor"), t.ReplicationFactor, err)
@@ -106,14 +106,14 @@ func (t Topic) check(ctx context.Context, admin *kafka.Admin, logger *slog.Logge
 		err = failed[t.Name]
 	}
 	if denied, ok := errors.AsType[*kafka.AuthorizationError](err); ok {
-		logger.Info("The topic's cleanup.policy cannot be checked: "+denied.Error(), "topic", t.Name)
+		logger.Info("The topic's cleanup.policy cannot be checked: " + denied.Error())
 		return nil
 	}
 	switch {
 	case errors.Is(err, kafka.ErrUnknownTopicOrPartition):
 		return nil // neither created nor there: reading it waits, or says so
 	case errors.Is(err, kafka.ErrUnsupportedVersion):
-		logger.Info("The topic's cleanup.policy cannot be checked: the broker is too old", "topic", t.Name)
+		logger.Info("The topic's cleanup.policy cannot be checked: the broker is too old")
 		return nil
 	case err != nil:
 		return fmt.Errorf("%s=%s: reading the topic's configuration: %w", t.Key, t.Name, err)

@@ -218,7 +218,8 @@ func (m *mirrorMaker) advertised() (rest.Advertised, error) {
 	return a, nil
 }
 
-// run runs all workers until ctx ends. One that fails ends the others.
+// run runs all workers until ctx ends. One that fails ends the others, unless its flow
+// only carries heartbeats.
 func (m *mirrorMaker) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -227,6 +228,10 @@ func (m *mirrorMaker) run(ctx context.Context) error {
 	var errs *multierror.Error
 	for i, w := range m.workers {
 		wg.Go(func() {
+			if !m.config.Enabled(m.flows[i]) {
+				m.runHeartbeats(ctx, m.flows[i], w)
+				return
+			}
 			if err := w.Run(ctx); err != nil {
 				mu.Lock()
 				errs = multierror.Append(errs, fmt.Errorf("flow %s: %w", m.flows[i], err))
@@ -238,6 +243,31 @@ func (m *mirrorMaker) run(ctx context.Context) error {
 	wg.Wait()
 	m.log.Info("Tributary MirrorMaker stopped")
 	return errs.ErrorOrNil()
+}
+
+// heartbeatRetry is the pause before a flow of heartbeats is tried again that failed.
+const heartbeatRetry = time.Minute
+
+// runHeartbeats runs a flow that mirrors nothing. A cluster that refuses its topics, as
+// the source of a mirror may well do, costs the heartbeats and nothing else; that is
+// said once.
+func (m *mirrorMaker) runHeartbeats(ctx context.Context, f Flow, w *cli.Worker) {
+	said := ""
+	for {
+		err := w.Run(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if text := err.Error(); text != said {
+			said = text
+			m.log.Warn("No heartbeats are written into cluster "+f.Target+"; mirroring goes on without them", "flow", f.String(), "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(heartbeatRetry):
+		}
+	}
 }
 
 // connectors are posted in this order.

@@ -1,0 +1,274 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"tributary/connect"
+	"tributary/connectors/mirror/replica"
+	"tributary/internal/kafka"
+)
+
+// CheckpointTask translates the offsets of its groups, writes them as checkpoints and,
+// if asked to, commits them for groups that are idle on the target.
+//
+// One goroutine loads what is known, then commits offsets now and again; the worker's
+// goroutine polls. They share the newest checkpoint of each partition of each group.
+type CheckpointTask struct {
+	settings     *settings
+	logger       *slog.Logger
+	troubles     *troubles
+	connectMeter connect.Metrics
+	groups       []string
+	topics       replica.TopicFilter
+	every        time.Duration
+
+	source, target *cluster
+	ended          sync.WaitGroup
+	cancel         context.CancelFunc
+	// loaded is closed once checkpointer is set and checkpoints and syncs are read.
+	loaded       chan struct{}
+	checkpointer replica.Checkpointer
+	next         time.Time // of the next Poll that looks at the groups
+
+	mu sync.Mutex
+	// last are the newest checkpoints that the target has, by group and partition.
+	last   map[string]map[replica.TopicPartition]replica.Checkpoint
+	gauges map[checkpointID]connect.Gauge
+}
+
+type checkpointID struct {
+	group string
+	tp    replica.TopicPartition
+}
+
+// Start implements connect.SourceTask. Loading goes on behind it.
+func (t *CheckpointTask) Start(ctx context.Context, tc connect.TaskContext, config map[string]string) error {
+	s, err := readSettings(checkpointDef, fmt.Sprintf("%s-%s", tc.ID().Connector, taskIndex(config)), config)
+	if err != nil {
+		return err
+	}
+	*t = CheckpointTask{
+		settings: s, logger: tc.Logger(), connectMeter: tc.Metrics(), every: s.period(emitCheckpoints),
+		loaded: make(chan struct{}),
+		last:   map[string]map[replica.TopicPartition]replica.Checkpoint{},
+		gauges: map[checkpointID]connect.Gauge{},
+	}
+	t.troubles = newTroubles(t.logger)
+	for group := range strings.SplitSeq(config[assignedGroups], ",") {
+		if group = strings.TrimSpace(group); group != "" {
+			t.groups = append(t.groups, group)
+			t.last[group] = map[replica.TopicPartition]replica.Checkpoint{}
+		}
+	}
+	if len(t.groups) == 0 {
+		return fmt.Errorf("%s is %q: it must name at least one consumer group", assignedGroups, config[assignedGroups])
+	}
+	if t.topics, err = replica.NewTopicFilter(s.String(replica.TopicFilterClassKey), config); err != nil {
+		return err
+	}
+	if t.source, err = s.openCluster(onSource, "checkpoint-source-admin", t.logger); err != nil {
+		return err
+	}
+	if t.target, err = s.openCluster(onTarget, "checkpoint-target-admin", t.logger); err != nil {
+		return err
+	}
+	history, err := t.openHistory()
+	if err != nil {
+		return err
+	}
+	ctx, t.cancel = context.WithCancel(ctx)
+	t.ended.Go(func() {
+		defer history.close()
+		t.run(ctx, history)
+	})
+	t.logger.Info("The task translates its consumer groups.", "groups", len(t.groups), "source", s.source, "target", s.target)
+	return nil
+}
+
+func (t *CheckpointTask) run(ctx context.Context, history *history) {
+	if awaitClusters(ctx, t.source, t.target) != nil {
+		return
+	}
+	s := t.settings
+	complete, err := history.loadCheckpoints(ctx, t.restore)
+	if err != nil {
+		return
+	}
+	syncs, err := history.followSyncs(ctx, complete)
+	if err != nil {
+		return
+	}
+	t.checkpointer = replica.Checkpointer{SourceAlias: s.source, TargetAlias: s.target, Policy: s.policy, Filter: t.topics, Translator: syncs}
+	close(t.loaded)
+	if every := s.period(syncGroupOffsets); every > 0 {
+		doChores(ctx, s.millis(adminTimeoutKey), t.troubles, chore{name: "commit translated offsets on the target", every: every, delay: min(every, time.Second), do: t.syncGroups})
+		return
+	}
+	<-ctx.Done()
+}
+
+// restore takes a checkpoint from the target.
+func (t *CheckpointTask) restore(c replica.Checkpoint) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if of, mine := t.last[c.Group]; mine {
+		of[c.TopicPartition] = c
+	}
+}
+
+// Poll implements connect.SourceTask.
+func (t *CheckpointTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) {
+	select {
+	case <-t.loaded:
+	case <-ctx.Done():
+		return nil, nil
+	}
+	if !sleep(ctx, time.Until(t.next)) {
+		return nil, nil
+	}
+	t.next = time.Now().Add(t.every)
+	parts := make([][]*connect.SourceRecord, len(t.groups))
+	forEach(ctx, t.groups, func(ctx context.Context, i int, group string) { parts[i] = t.checkpoint(ctx, group) })
+	var records []*connect.SourceRecord
+	for _, p := range parts {
+		records = append(records, p...)
+	}
+	return records, nil
+}
+
+// checkpoint makes the records for one group; a group that cannot be asked about costs
+// only itself.
+func (t *CheckpointTask) checkpoint(ctx context.Context, group string) []*connect.SourceRecord {
+	now := time.Now().UnixMilli()
+	limited, cancel := context.WithTimeout(ctx, max(t.settings.millis(adminTimeoutKey), time.Second))
+	defer cancel()
+	committed, err := committedOffsets(limited, t.source.admin, group)
+	if ctx.Err() != nil {
+		return nil
+	}
+	t.troubles.report("group "+group, err, "The offsets of a consumer group cannot be read: it is not translated until they can.",
+		"group", group, "cluster", t.settings.source, "operation", "list group offsets")
+	if err != nil {
+		return nil
+	}
+	t.mu.Lock()
+	checkpoints := t.checkpointer.Checkpoints(group, committed, t.last[group])
+	t.mu.Unlock()
+	records := make([]*connect.SourceRecord, 0, len(checkpoints))
+	for _, c := range checkpoints {
+		key, err := c.Key()
+		if err != nil {
+			t.troubles.once("encode "+group, "A checkpoint cannot be written.", "group", group, "topic", c.TopicPartition.Topic, "error", err)
+			continue
+		}
+		value, err := c.Value()
+		if err != nil {
+			t.troubles.once("encode "+group, "A checkpoint cannot be written.", "group", group, "topic", c.TopicPartition.Topic, "error", err)
+			continue
+		}
+		record := bytesRecord(t.settings.checkpointsTopic(), now, key, value, connect.NewSourcePartition(replica.CheckpointPartitionMap(group, c.TopicPartition)))
+		record.SourceOffset = checkpointOffset{c}
+		records = append(records, record)
+	}
+	return records
+}
+
+// checkpointOffset is the source offset of a checkpoint's record, which is always 0,
+// and the checkpoint itself for its acknowledgement.
+type checkpointOffset struct{ checkpoint replica.Checkpoint }
+
+// OffsetFields implements connect.SourceOffset.
+func (checkpointOffset) OffsetFields() map[string]any { return replica.WrapOffset(0) }
+
+// CommitRecord implements connect.RecordCommitter. Only now does the checkpoint count
+// as written: one that fails is made again.
+func (t *CheckpointTask) CommitRecord(record *connect.SourceRecord, md *connect.RecordMetadata) {
+	at, ours := record.SourceOffset.(checkpointOffset)
+	if md == nil || !ours {
+		return
+	}
+	t.restore(at.checkpoint)
+	t.latency(at.checkpoint).Set(ageOf(record.Timestamp, time.Now()))
+}
+
+func (t *CheckpointTask) latency(c replica.Checkpoint) connect.Gauge {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	id := checkpointID{c.Group, c.TopicPartition}
+	gauge := t.gauges[id]
+	if gauge == nil {
+		gauge = t.connectMeter.Gauge("kafka_connect_mirror_mirrorcheckpointconnector_checkpoint_latency_ms",
+			"From asking for the group's offsets to the target's acknowledgement of its last checkpoint, in milliseconds.",
+			map[string]string{
+				"source": t.settings.source, "target": t.settings.target, "group": c.Group,
+				"topic": c.TopicPartition.Topic, "partition": fmt.Sprint(c.TopicPartition.Partition),
+			})
+		t.gauges[id] = gauge
+	}
+	return gauge
+}
+
+// syncGroups commits translated offsets on the target, group by group (KIP-545). Each
+// group is looked at right before it is written: a consumer that has come back since
+// must not be taken back.
+func (t *CheckpointTask) syncGroups(ctx context.Context) error {
+	forEach(ctx, t.groups, func(ctx context.Context, _ int, group string) {
+		err := t.syncGroup(ctx, group)
+		if ctx.Err() == nil {
+			t.troubles.report("sync "+group, err, "The translated offsets of a consumer group could not be committed on the target.",
+				"group", group, "cluster", t.settings.target, "operation", "alter group offsets")
+		}
+	})
+	return ctx.Err()
+}
+
+func (t *CheckpointTask) syncGroup(ctx context.Context, group string) error {
+	t.mu.Lock()
+	translated := make(map[replica.TopicPartition]replica.CommittedOffset, len(t.last[group]))
+	for tp, c := range t.last[group] {
+		translated[tp] = c.Committed()
+	}
+	t.mu.Unlock()
+	if len(translated) == 0 {
+		return nil
+	}
+	state, err := stateOf(ctx, t.target.admin, group)
+	if err != nil {
+		return err
+	}
+	var current map[replica.TopicPartition]replica.CommittedOffset
+	if state == replica.TargetGroupEmpty {
+		if current, err = committedOffsets(ctx, t.target.admin, group); err != nil {
+			return err
+		}
+	}
+	toSet := replica.GroupOffsetsToSet(state, translated, current)
+	if len(toSet) == 0 {
+		return nil
+	}
+	err = commitOffsets(ctx, t.target.admin, group, toSet)
+	if errors.Is(err, kafka.ErrUnknownMemberID) {
+		return nil // a consumer joined a moment ago: the group is its own again
+	}
+	if err == nil {
+		t.logger.Info("Committed translated offsets on the target.", "group", group, "state", state, "partitions", len(toSet))
+	}
+	return err
+}
+
+// Stop implements connect.SourceTask.
+func (t *CheckpointTask) Stop(context.Context) error {
+	if t.cancel != nil {
+		t.cancel()
+	}
+	t.ended.Wait()
+	err := errors.Join(t.source.close(), t.target.close())
+	t.source, t.target, t.cancel = nil, nil, nil
+	return err
+}

@@ -1,0 +1,88 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestAChoreIsRetriedWithGrowingPausesAndItsFailureSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		book := &logBook{}
+		began := time.Now()
+		var at []time.Duration
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		doChores(ctx, 0, newTroubles(slog.New(slog.NewTextHandler(book, nil))), chore{name: "dig", do: func(context.Context) error {
+			at = append(at, time.Since(began))
+			if len(at) < 5 {
+				return errors.New("a stone")
+			}
+			return nil
+		}})
+		if diff := cmp.Diff([]time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second, 15 * time.Second}, at); diff != "" {
+			t.Error(diff)
+		}
+		if len(book.lines("Failed to dig", "a stone")) != 1 || len(book.lines()) != 2 || len(book.lines("A problem is over")) != 1 {
+			t.Errorf("want one line when it fails and one when it is over: %q", book.lines())
+		}
+	})
+}
+
+func TestAGentleChoreRestsInProportionToItsWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var at []time.Duration
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+		defer cancel()
+		doChores(ctx, 0, newTroubles(discard()), chore{name: "look", every: 2 * time.Second, gentle: true, do: func(context.Context) error {
+			at = append(at, time.Since(began))
+			time.Sleep(time.Second)
+			return nil
+		}})
+		if diff := cmp.Diff([]time.Duration{0, 21 * time.Second, 42 * time.Second}, at); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestAChoreThatWaitsForAnotherIsNoFailureAndRunsSoonAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		book := &logBook{}
+		var order []string
+		looked := false
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		doChores(ctx, time.Second, newTroubles(slog.New(slog.NewTextHandler(book, nil))),
+			chore{name: "look", do: func(ctx context.Context) error {
+				order = append(order, "look")
+				if len(order) == 1 {
+					<-ctx.Done() // too long
+					return ctx.Err()
+				}
+				looked = true
+				return nil
+			}},
+			chore{name: "sync", every: time.Hour, do: func(context.Context) error {
+				if !looked {
+					return errNotYet
+				}
+				order = append(order, "sync")
+				return nil
+			}})
+		if diff := cmp.Diff([]string{"look", "look", "sync"}, order); diff != "" {
+			t.Error(diff)
+		}
+		if lines := book.lines("sync"); len(lines) != 0 {
+			t.Errorf("waiting was logged: %q", lines)
+		}
+		if len(book.lines("Failed to look", "admin.timeout.ms = 1000")) != 1 {
+			t.Errorf("the time-out was not told: %q", book.lines())
+		}
+	})
+}

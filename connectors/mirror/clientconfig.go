@@ -1,0 +1,103 @@
+package mirror
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"tributary/internal/kafka"
+)
+
+// side is one of the two clusters, as configuration keys name it.
+type side string
+
+const (
+	onSource side = "source"
+	onTarget side = "target"
+)
+
+// Defaults for the consumer that mirrors, where the user set none. MirrorMaker 2 leaves
+// Java's, which fetch 1 MiB of a partition at a time, so that a partition 100 ms away
+// gives 10 MiB a second at best, and hand out 500 records. An answer of a broker may have
+// 32 MiB instead of 50, for the fetcher holds two of them for each broker and task.
+var consumerThroughput = map[string]string{
+	"max.partition.fetch.bytes": "8388608",
+	"fetch.max.bytes":           "33554432",
+	"max.poll.records":          "2000",
+	"receive.buffer.bytes":      "-1",
+}
+
+// isClientKey tells the keys of a cluster that reach every client without a prefix.
+func isClientKey(key string) bool {
+	return key == "bootstrap.servers" || key == "security.protocol" || strings.HasPrefix(key, "ssl.") || strings.HasPrefix(key, "sasl.")
+}
+
+// clientProps puts the properties of one client together, low to high: the cluster's
+// own, those for this kind of client in the flow, those for it at the cluster.
+func clientProps(props map[string]string, at side, role kafka.Role) kafka.Props {
+	out := kafka.Props{}
+	copyPrefixed(out, props, string(at)+".cluster.", isClientKey)
+	kind := role.String() + "."
+	copyPrefixed(out, props, kind, nil)
+	copyPrefixed(out, props, string(at)+"."+kind, nil)
+	if role == kafka.RoleConsumer {
+		// Offsets are never committed, whatever the user says: the worker keeps them.
+		delete(out, "enable.auto.commit")
+		setDefault(out, "auto.offset.reset", "earliest")
+	}
+	return out
+}
+
+func copyPrefixed(to kafka.Props, from map[string]string, prefix string, only func(string) bool) {
+	for k, v := range from {
+		if rest, ok := strings.CutPrefix(k, prefix); ok && rest != "" && (only == nil || only(rest)) {
+			to[rest] = v
+		}
+	}
+}
+
+func setDefault(props kafka.Props, key, value string) {
+	if _, ok := props[key]; !ok {
+		props[key] = value
+	}
+}
+
+// readsCommitted reports whether the consumer that mirrors leaves out aborted
+// transactions.
+func readsCommitted(props map[string]string) bool {
+	return clientProps(props, onSource, kafka.RoleConsumer)["isolation.level"] == "read_committed"
+}
+
+// clientConfig is the checked configuration of one client. purpose is the last part of
+// its client id, after the user's own and the connector's name.
+func (s *settings) clientConfig(at side, role kafka.Role, purpose string, defaults map[string]string, logger *slog.Logger) (*kafka.Config, error) {
+	props := clientProps(s.props, at, role)
+	// consumer.poll.timeout.ms belongs to the connector, though its prefix says otherwise.
+	delete(props, strings.TrimPrefix(pollTimeoutKey, "consumer."))
+	for k, v := range defaults {
+		setDefault(props, k, v)
+	}
+	id := s.label + "|" + purpose
+	if own := props["client.id"]; own != "" {
+		id = own + "|" + id
+	}
+	props["client.id"] = id
+	config, err := kafka.ParseConfig(role, props)
+	if err != nil {
+		return nil, fmt.Errorf("configuration of the %s for cluster %s (%s.cluster.*, %s.*, %s.%s.*): %w", role, s.alias(at), at, role, at, role, err)
+	}
+	for _, w := range config.Warnings() {
+		logger.Warn("A client setting has no effect.", "cluster", s.alias(at), "client", purpose, "reason", w)
+	}
+	if unknown := config.UnknownKeys(); len(unknown) > 0 {
+		logger.Warn("Client settings are unknown and ignored.", "cluster", s.alias(at), "client", purpose, "keys", strings.Join(unknown, ", "))
+	}
+	return config, nil
+}
+
+func (s *settings) alias(at side) string {
+	if at == onSource {
+		return s.source
+	}
+	return s.target
+}

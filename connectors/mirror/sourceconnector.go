@@ -1,0 +1,258 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"tributary/connect"
+	"tributary/connectors/mirror/replica"
+)
+
+// Class names of the source connector and its task.
+const (
+	SourceConnectorClass = "org.apache.kafka.connect.mirror.MirrorSourceConnector"
+	SourceTaskClass      = "org.apache.kafka.connect.mirror.MirrorSourceTask"
+)
+
+// quickLook is how often the topics of both clusters are looked at unless the user
+// sets refresh.topics.interval.seconds. MirrorMaker 2 looks every ten minutes; one
+// metadata request to each cluster is cheap, and a new topic's records wait for it.
+const quickLook = 2 * time.Second
+
+// SourceConnector finds the topics to mirror, creates them on the target, keeps their
+// configurations and ACLs in step, and divides their partitions among tasks.
+type SourceConnector struct {
+	settings *settings
+	topics   replica.TopicFilter
+	configs  replica.ConfigPropertyFilter
+	logger   *slog.Logger
+	troubles *troubles
+	context  connect.ConnectorContext
+	metrics  sourceConnectorMetrics
+
+	source, target *cluster
+	syncs          *cluster // the cluster of the offset-syncs topic; nil when there is none to keep
+	view           *topicView
+	ended          sync.WaitGroup
+	cancel         context.CancelFunc
+
+	mu sync.Mutex
+	// looked says that partitions holds the result of a look, not nothing.
+	looked     bool
+	partitions []replica.TopicPartition
+}
+
+// NewSourceConnector returns a connector that does nothing yet.
+func NewSourceConnector() *SourceConnector { return &SourceConnector{} }
+
+// ConfigDef implements connect.Connector.
+func (*SourceConnector) ConfigDef() *connect.ConfigDef { return sourceDef }
+
+// NewTask implements connect.SourceConnector.
+func (*SourceConnector) NewTask() connect.SourceTask { return &SourceTask{} }
+
+// Start checks the configuration and leaves the rest to a goroutine, for a cluster
+// may be out of reach for long. Errors are those of the configuration.
+func (c *SourceConnector) Start(ctx context.Context, cc connect.ConnectorContext, config map[string]string) error {
+	s, err := readSettings(sourceDef, cc.Name(), config)
+	if err != nil {
+		return err
+	}
+	c.settings, c.context, c.logger = s, cc, cc.Logger()
+	c.looked, c.partitions, c.cancel = false, nil, nil
+	if !s.Bool(enabledKey) {
+		return nil
+	}
+	if c.topics, err = replica.NewTopicFilter(s.String(replica.TopicFilterClassKey), config); err != nil {
+		return err
+	}
+	if c.configs, err = replica.NewConfigPropertyFilter(s.String(replica.ConfigPropertyFilterClassKey), config); err != nil {
+		return err
+	}
+	if err := c.open(); err != nil {
+		return errors.Join(err, c.close())
+	}
+	c.troubles = newTroubles(c.logger)
+	c.metrics = newSourceConnectorMetrics(cc.Metrics(), s)
+	c.view = newTopicView(c)
+	ctx, c.cancel = context.WithCancel(ctx)
+	c.ended.Go(func() { c.run(ctx) })
+	return nil
+}
+
+func (c *SourceConnector) open() (err error) {
+	s := c.settings
+	if c.source, err = s.openCluster(onSource, "replication-source-admin", c.logger); err != nil {
+		return err
+	}
+	if c.target, err = s.openCluster(onTarget, "replication-target-admin", c.logger); err != nil {
+		return err
+	}
+	if !s.Bool(emitSyncsKey) {
+		return nil
+	}
+	if s.syncsOnSource() {
+		c.syncs, err = s.openCluster(onSource, "offset-syncs-source-admin", c.logger)
+	} else {
+		c.syncs, err = s.openCluster(onTarget, "offset-syncs-target-admin", c.logger)
+	}
+	return err
+}
+
+func (c *SourceConnector) close() error {
+	err := errors.Join(c.source.close(), c.target.close(), c.syncs.close())
+	c.source, c.target, c.syncs = nil, nil, nil
+	return err
+}
+
+func (c *SourceConnector) run(ctx context.Context) {
+	if awaitClusters(ctx, c.source, c.target) != nil {
+		return
+	}
+	s := c.settings
+	var chores []chore
+	if c.syncs != nil {
+		topic := internalTopic{s.syncsTopic(), "consumer groups cannot be translated", syncsReplicationFactorKey}
+		chores = append(chores, chore{name: "create the offset-syncs topic", do: func(ctx context.Context) error {
+			return s.createInternalTopic(ctx, c.syncs, topic, c.troubles)
+		}})
+	}
+	look := chore{name: "look at the topics of both clusters", every: s.period(refreshTopics), patient: true, do: c.look}
+	if look.every == 0 {
+		c.logger.Info("Topics are looked at once only: new ones will not be mirrored.", "key", refreshTopics+enabledSuffix)
+	} else if !s.given(refreshTopics + intervalSuffix) {
+		look.every, look.gentle = quickLook, true
+		// Creating topics takes long but once, and must not put off the next look.
+		look.cost = func() time.Duration { return c.view.listing }
+	}
+	chores = append(chores, look)
+	if every := s.period(syncTopicACLs); every > 0 {
+		chores = append(chores, chore{name: "carry ACLs over", every: every, patient: true, do: c.onceLooked(c.syncACLs)})
+	}
+	if every := s.period(syncTopicConfigs); every > 0 {
+		chores = append(chores, chore{name: "carry topic configurations over", every: every, patient: true, do: c.onceLooked(c.syncConfigs)})
+	}
+	doChores(ctx, s.millis(adminTimeoutKey), c.troubles, chores...)
+}
+
+// onceLooked holds a chore back until the topics are known.
+func (c *SourceConnector) onceLooked(do func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		c.mu.Lock()
+		looked := c.looked
+		c.mu.Unlock()
+		if !looked {
+			return errNotYet
+		}
+		return do(ctx)
+	}
+}
+
+// look brings the target's topics in line with the source's, and asks for new tasks
+// when the partitions that can be mirrored have changed.
+func (c *SourceConnector) look(ctx context.Context) error {
+	partitions, err := c.view.refresh(ctx)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	changed := !c.looked || !slices.Equal(c.partitions, partitions)
+	before := len(c.partitions)
+	c.looked, c.partitions = true, partitions
+	c.mu.Unlock()
+	c.metrics.partitions.Set(float64(len(partitions)))
+	c.metrics.troubles.Set(float64(c.troubles.count()))
+	if changed {
+		c.logger.Info("The partitions to mirror have changed.", "before", before, "now", len(partitions))
+		c.context.RequestTaskReconfiguration()
+	}
+	return nil
+}
+
+// TaskConfigs deals the partitions out among the tasks, one after the other. Before the
+// first look it is a *connect.RetriableError, so that tasks of an earlier life go on.
+func (c *SourceConnector) TaskConfigs(_ context.Context, maxTasks int) ([]map[string]string, error) {
+	if !c.settings.Bool(enabledKey) {
+		return nil, nil
+	}
+	c.mu.Lock()
+	looked, partitions := c.looked, c.partitions
+	c.mu.Unlock()
+	if !looked {
+		return nil, connect.Retriable(fmt.Errorf("the topics of clusters %s and %s are not known yet", c.settings.source, c.settings.target))
+	}
+	tasks := make([][]string, max(min(maxTasks, len(partitions)), 0))
+	if len(tasks) == 0 {
+		return nil, nil
+	}
+	for i, tp := range partitions {
+		tasks[i%len(tasks)] = append(tasks[i%len(tasks)], tp.String())
+	}
+	configs := make([]map[string]string, len(tasks))
+	for i, assigned := range tasks {
+		configs[i] = maps.Clone(c.settings.props)
+		configs[i][assignedPartitions] = strings.Join(assigned, ",")
+		configs[i][taskIndexKey] = strconv.Itoa(i)
+	}
+	return configs, nil
+}
+
+// Stop implements connect.Connector.
+func (c *SourceConnector) Stop(context.Context) error {
+	if c.cancel == nil {
+		return nil
+	}
+	c.cancel()
+	c.ended.Wait()
+	return c.close()
+}
+
+// ExactlyOnceSupport implements connect.ExactlyOnceSupporter: records of aborted
+// transactions must not be mirrored.
+func (*SourceConnector) ExactlyOnceSupport(config map[string]string) connect.ExactlyOnceSupport {
+	if readsCommitted(config) {
+		return connect.ExactlyOnceSupported
+	}
+	return connect.ExactlyOnceUnsupported
+}
+
+// ValidateConfig implements connect.ConfigValidator.
+func (*SourceConnector) ValidateConfig(config map[string]string) map[string][]string {
+	errs := classErrors(config, replica.TopicFilterClassKey, replica.ConfigPropertyFilterClassKey)
+	if config[exactlyOnceKey] == "required" && !readsCommitted(config) {
+		errs[exactlyOnceKey] = append(errs[exactlyOnceKey],
+			exactlyOnceKey+"=required needs source.consumer.isolation.level=read_committed: else records of aborted transactions are mirrored, too")
+	}
+	if config[emitSyncsKey] == "false" {
+		for _, k := range slices.Sorted(maps.Keys(config)) {
+			if strings.HasPrefix(k, "offset-syncs-") || strings.HasPrefix(k, "offset-syncs.topic.") {
+				errs[emitSyncsKey] = append(errs[emitSyncsKey], fmt.Sprintf("%s is false, but %s is set: leave out one of the two", emitSyncsKey, k))
+				break
+			}
+		}
+	}
+	return errs
+}
+
+// AlterOffsets implements connect.OffsetAlterer. Any offset of the right form will do:
+// the tasks read nothing else when they start.
+func (*SourceConnector) AlterOffsets(_ context.Context, _ map[string]string, changes []connect.OffsetChange) (bool, error) {
+	return checkChanges(changes, replica.CheckSourceOffset)
+}
+
+func checkChanges(changes []connect.OffsetChange, check func(partition, offset map[string]any) error) (bool, error) {
+	for _, change := range changes {
+		if err := check(change.Partition, change.Offset); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}

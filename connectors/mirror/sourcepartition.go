@@ -1,0 +1,106 @@
+package mirror
+
+import (
+	"time"
+
+	"tributary/connect"
+	"tributary/connectors/mirror/replica"
+	"tributary/internal/kafka"
+)
+
+// sourcePartition is what all records of one partition share, made once.
+type sourcePartition struct {
+	tp       replica.TopicPartition
+	remote   string
+	position *connect.SourcePartition
+	metrics  partitionMetrics
+}
+
+// sourceOffset is the offset of one mirrored record, and the way from an acknowledged
+// record back to its partition. Those of a batch lie in one slice, so that a record
+// costs no allocation for it.
+type sourceOffset struct {
+	offset    int64
+	partition *sourcePartition
+}
+
+// OffsetFields implements connect.SourceOffset.
+func (o *sourceOffset) OffsetFields() map[string]any { return replica.WrapOffset(o.offset) }
+
+// batch is room for the records of one Poll. Everything that the worker keeps until
+// the records are acknowledged lies in few slices, not in an object a record.
+type batch struct {
+	pointers []*connect.SourceRecord
+	// records and offsets are what is left of the room for them.
+	records []connect.SourceRecord
+	offsets []sourceOffset
+	headers []connect.Header
+}
+
+func newBatch(records, headers int) *batch {
+	return &batch{
+		pointers: make([]*connect.SourceRecord, 0, records),
+		records:  make([]connect.SourceRecord, records),
+		offsets:  make([]sourceOffset, records),
+		headers:  make([]connect.Header, 0, headers),
+	}
+}
+
+// add appends records of p as they are to be written to the target. Everything is kept:
+// partition, timestamp, order and repetition of headers, the difference between null
+// and empty. The bytes are shared with the fetched records.
+func (b *batch) add(p *sourcePartition, records []kafka.Record) {
+	for i := range records {
+		from, to, at := &records[i], &b.records[i], &b.offsets[i]
+		at.offset, at.partition = from.Offset, p
+		to.Topic, to.Partition, to.Timestamp = p.remote, p.tp.Partition, from.Timestamp
+		to.KeySchema, to.ValueSchema = connect.OptionalBytesSchema, connect.BytesSchema
+		if from.Key != nil {
+			to.Key = from.Key
+		}
+		if from.Value != nil {
+			to.Value = from.Value
+		}
+		if len(from.Headers) > 0 {
+			to.Headers = b.addHeaders(from.Headers)
+		}
+		to.SourcePartition, to.SourceOffset = p.position, at
+		b.pointers = append(b.pointers, to)
+	}
+	b.records, b.offsets = b.records[len(records):], b.offsets[len(records):]
+}
+
+func (b *batch) addHeaders(headers []kafka.Header) []connect.Header {
+	first := len(b.headers)
+	for _, h := range headers {
+		if h.Value == nil {
+			b.headers = append(b.headers, connect.Header{Key: h.Key, Schema: connect.OptionalBytesSchema})
+			continue
+		}
+		b.headers = append(b.headers, connect.Header{Key: h.Key, Schema: connect.BytesSchema, Value: h.Value})
+	}
+	return b.headers[first:len(b.headers):len(b.headers)]
+}
+
+// portion is a part of what was fetched from one partition.
+type portion struct {
+	partition *sourcePartition
+	records   []kafka.Record
+}
+
+// convert makes one batch of portions.
+func convert(portions []portion, now time.Time) []*connect.SourceRecord {
+	records, headers := 0, 0
+	for _, p := range portions {
+		records += len(p.records)
+		for i := range p.records {
+			headers += len(p.records[i].Headers)
+		}
+	}
+	b := newBatch(records, headers)
+	for _, p := range portions {
+		b.add(p.partition, p.records)
+		p.partition.metrics.polled(p.records, now)
+	}
+	return b.pointers
+}
