@@ -315,3 +315,15 @@ func TestShutdownAwaitsRunningRequestsAndThenCutsThemOff(t *testing.T) {
 		})
 	}
 }
+
+func TestAFlowThatIsAddedAgainReplacesWhatItHad(t *testing.T) {
+	s := newServer(t, nil)
+	s.AddFlow("a", "b", &fakeHerder{fail: always(&herder.NotReadyError{Message: "gone"})}, false)
+	s.AddFlow("b", "a", &fakeHerder{}, false)
+	s.AddFlow("a", "b", &fakeHerder{}, false)
+	for _, path := range []string{"/health", "/a/b/connectors"} {
+		if w := ask(s, "GET", path, ""); w.Code != http.StatusOK {
+			t.Errorf("GET %s is answered by the herder that was replaced: %s", path, shown(w))
+		}
+	}
+}

@@ -92,7 +92,7 @@ func (c *connectorRun) run() {
 			return
 		case <-c.wake:
 		}
-		target, raised, calls := c.messages()
+		target, calls, raised := c.messages()
 		if raised != nil {
 			c.fail(raised)
 		}
@@ -106,12 +106,12 @@ func (c *connectorRun) run() {
 	}
 }
 
-func (c *connectorRun) messages() (*storage.TargetState, error, []configsCall) {
+func (c *connectorRun) messages() (*storage.TargetState, []configsCall, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	target, raised, calls := c.target, c.raised, c.calls
 	c.target, c.raised, c.calls = nil, nil, nil
-	return target, raised, calls
+	return target, calls, raised
 }
 
 func (c *connectorRun) post(message func()) {

@@ -57,7 +57,7 @@ func (h *Herder) PutConnectorConfig(ctx context.Context, connector string, confi
 			return &herder.AlreadyExistsError{Connector: connector}
 		}
 		if err := h.opts.Configs.PutConnectorConfig(ctx, connector, maps.Clone(config), initial); err != nil {
-			return fmt.Errorf("Error writing connector configuration to Kafka: %w", err) //nolint:staticcheck // Java's words
+			return fmt.Errorf("Error writing connector configuration to Kafka: %w", err)
 		}
 		info, err = h.info(h.snapshot(), connector)
 		return err
@@ -196,7 +196,7 @@ func (h *Herder) RestartConnector(ctx context.Context, connector string) error {
 	}
 	if err := h.restartHere(ctx, connectorID(connector)); err != nil {
 		if errors.Is(err, errStartFailed) {
-			return fmt.Errorf("Failed to start connector: %s: %w", connector, err) //nolint:staticcheck // Java's words
+			return fmt.Errorf("Failed to start connector: %s: %w", connector, err)
 		}
 		return err
 	}
