@@ -9,6 +9,7 @@ import (
 
 	"tributary/connect"
 	"tributary/connect/worker"
+	"tributary/storage/filestore"
 )
 
 // The definitions of a worker's own configuration. Client settings, converters'
@@ -77,6 +78,10 @@ var (
 			Doc: "Algorithms accepted in requests from other workers."},
 		connect.ConfigKey{Name: "client.id", Type: connect.TypeString, Default: "", Importance: connect.Low,
 			Doc: "Name of this worker's clients in the brokers' logs."},
+	)
+	standaloneDef = commonDef.With(
+		connect.ConfigKey{Name: filestore.Key, Type: connect.TypeString, Required: true, Importance: connect.High, Validate: connect.NonEmpty,
+			Doc: "File that holds source offsets; each worker needs one of its own."},
 	)
 )
 

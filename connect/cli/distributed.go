@@ -51,7 +51,7 @@ func (p *Program) RunDistributed(ctx context.Context, props map[string]string, l
 	if err != nil {
 		return &ConfigError{err}
 	}
-	for _, key := range unreadWorkerKeys(props) {
+	for _, key := range unreadWorkerKeys(props, WorkerKey) {
 		log.Warn(key + " is not read by anything")
 	}
 	process, err := NewProcess(plugins, values.List("listeners"), advertised(values), log)
@@ -70,20 +70,7 @@ func (p *Program) RunDistributed(ctx context.Context, props map[string]string, l
 		return err
 	}
 	log.Info("Tributary worker starting", "version", buildinfo.Version, "commit", buildinfo.Commit, "group", values.String("group.id"))
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		<-ctx.Done()
-		process.Stop()
-	})
-	runCtx, cancel := context.WithCancel(ctx)
-	err = w.Run(runCtx)
-	cancel()
-	if ctx.Err() == nil {
-		process.Stop()
-		return err
-	}
-	serving.Wait()
-	return err
+	return process.serve(ctx, w.Run)
 }
 
 func advertised(v connect.Values) rest.Advertised {
@@ -113,6 +100,21 @@ func NewProcess(plugins *plugin.Registry, listeners []string, advertised rest.Ad
 		return nil, err
 	}
 	return &Process{Server: server, Metrics: metrics.New(registry, log), log: log}, nil
+}
+
+// serve runs a worker. The REST server ends with ctx or with the worker, whichever is
+// first.
+func (p *Process) serve(ctx context.Context, run func(ctx context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var stopping sync.WaitGroup
+	stopping.Go(func() {
+		<-ctx.Done()
+		p.Stop()
+	})
+	err := run(ctx)
+	cancel()
+	stopping.Wait()
+	return err
 }
 
 // Stop ends the REST server; requests under way have a moment to finish.

@@ -5,14 +5,18 @@ import (
 	"slices"
 	"strings"
 
+	"tributary/connect"
 	"tributary/internal/kafka"
 )
 
-// workerPrefixes are families of worker keys that others read.
-var workerPrefixes = []string{
-	"config.providers", "config.storage.", "offset.storage.", "status.storage.",
-	"key.converter.", "value.converter.", "header.converter.", "listeners.https.", "admin.listeners.https.",
-}
+// workerPrefixes are families of worker keys that others read, topicPrefixes those of
+// the settings of internal topics.
+var (
+	workerPrefixes = []string{
+		"config.providers", "key.converter.", "value.converter.", "header.converter.", "listeners.https.", "admin.listeners.https.",
+	}
+	topicPrefixes = []string{"config.storage.", "offset.storage.", "status.storage."}
+)
 
 // unhonouredWorkerKeys are keys of Java's worker that have no meaning here or are not
 // followed yet, with what happens instead.
@@ -27,7 +31,14 @@ var unhonouredWorkerKeys = map[string]string{
 
 // WorkerKey reports whether a distributed worker reads a key.
 func WorkerKey(key string) bool {
-	if _, ok := distributedDef.Key(key); ok {
+	return workerKey(distributedDef, key) || slices.ContainsFunc(topicPrefixes, func(p string) bool { return strings.HasPrefix(key, p) })
+}
+
+// standaloneKey is WorkerKey for a standalone worker.
+func standaloneKey(key string) bool { return workerKey(standaloneDef, key) }
+
+func workerKey(def *connect.ConfigDef, key string) bool {
+	if _, ok := def.Key(key); ok {
 		return true
 	}
 	if _, ok := unhonouredWorkerKeys[key]; ok {
@@ -46,15 +57,16 @@ func ClientKey(key string) bool {
 	return false
 }
 
-// unreadWorkerKeys returns the keys that nothing reads, sorted.
-func unreadWorkerKeys(props map[string]string) []string {
+// unreadWorkerKeys returns the keys that nothing reads, sorted: neither the worker nor
+// any client.
+func unreadWorkerKeys(props map[string]string, worker func(key string) bool) []string {
 	var out []string
 	for _, key := range slices.Sorted(maps.Keys(props)) {
 		name := key
 		for _, prefix := range []string{"producer.", "consumer.", "admin."} {
 			name = strings.TrimPrefix(name, prefix)
 		}
-		if !WorkerKey(key) && !ClientKey(name) {
+		if !worker(key) && !ClientKey(name) {
 			out = append(out, key)
 		}
 	}

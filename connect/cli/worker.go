@@ -87,11 +87,10 @@ func clientProps(props map[string]string) kafka.Props {
 // check reads the properties of every part.
 func (w *Worker) check(v connect.Values) error {
 	var errs *multierror.Error
-	keep := func(err error) bool {
+	keep := func(err error) {
 		if err != nil {
 			errs = multierror.Append(errs, err)
 		}
-		return err == nil
 	}
 	o := w.opts
 	var err error
