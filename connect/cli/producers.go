@@ -11,6 +11,11 @@ import (
 	"tributary/internal/kafka"
 )
 
+// producerBuffer bounds the records of one task on their way, in bytes. It is half of
+// Java's default: enough for several requests of a megabyte, and what is held here is
+// held in the fetched batches as well.
+const producerBuffer = 16 << 20
+
 // producerFactory makes the producers of tasks: the framework's defaults, the worker's
 // producer.* on top, the connector's producer.override.* on top of that.
 type producerFactory struct {
@@ -29,6 +34,7 @@ func (f *producerFactory) config(spec worker.ProducerSpec) (*kafka.Config, error
 		"enable.idempotence":  "false",
 		"delivery.timeout.ms": strconv.Itoa(math.MaxInt32),
 		"max.block.ms":        strconv.FormatInt(math.MaxInt64, 10),
+		"buffer.memory":       strconv.Itoa(producerBuffer),
 	}
 	for k, v := range f.props {
 		if key, ok := strings.CutPrefix(k, "producer."); ok {

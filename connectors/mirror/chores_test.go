@@ -51,6 +51,25 @@ func TestAGentleChoreRestsInProportionToItsWork(t *testing.T) {
 	})
 }
 
+func TestAGentleChoreRestsInProportionToItsCost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var at []time.Duration
+		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
+		defer cancel()
+		look := chore{name: "look", every: 2 * time.Second, gentle: true, do: func(context.Context) error {
+			at = append(at, time.Since(began))
+			time.Sleep(time.Second)
+			return nil
+		}}
+		look.cost = func() time.Duration { return 200 * time.Millisecond }
+		doChores(ctx, 0, newTroubles(discard()), look)
+		if diff := cmp.Diff([]time.Duration{0, 5 * time.Second}, at); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 func TestAChoreThatWaitsForAnotherIsNoFailureAndRunsSoonAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		book := &logBook{}

@@ -3,6 +3,7 @@ package mirror
 import (
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 
 	"tributary/internal/kafka"
@@ -16,15 +17,27 @@ const (
 	onTarget side = "target"
 )
 
-// Defaults for the consumer that mirrors, where the user set none. MirrorMaker 2 leaves
-// Java's, which fetch 1 MiB of a partition at a time, so that a partition 100 ms away
-// gives 10 MiB a second at best, and hand out 500 records. An answer of a broker may have
-// 32 MiB instead of 50, for the fetcher holds two of them for each broker and task.
-var consumerThroughput = map[string]string{
-	"max.partition.fetch.bytes": "8388608",
-	"fetch.max.bytes":           "33554432",
-	"max.poll.records":          "2000",
-	"receive.buffer.bytes":      "-1",
+// What one answer of a broker may hold: the fetcher keeps up to three of them for each
+// broker and task, so this is what a task costs in memory.
+const (
+	fetchBytes             = 8 << 20
+	leastPartitionBytes    = 1 << 20
+	maxPollRecords         = 2000
+	receiveBufferBySystem  = -1
+	partitionFetchBytesKey = "max.partition.fetch.bytes"
+)
+
+// consumerThroughput returns defaults for the consumer that mirrors so many partitions,
+// where the user set none. An answer is shared among the partitions: many of them each
+// get Java's 1 MiB, so that all move at once; a few get more, so that a long link to
+// their broker does not hold them up.
+func consumerThroughput(partitions int) map[string]string {
+	return map[string]string{
+		"fetch.max.bytes":      strconv.Itoa(fetchBytes),
+		partitionFetchBytesKey: strconv.Itoa(max(fetchBytes/max(partitions, 1), leastPartitionBytes)),
+		"max.poll.records":     strconv.Itoa(maxPollRecords),
+		"receive.buffer.bytes": strconv.Itoa(receiveBufferBySystem),
+	}
 }
 
 // isClientKey tells the keys of a cluster that reach every client without a prefix.

@@ -92,7 +92,7 @@ func TestClientIDsNameFlowConnectorAndPurposeBehindTheUsersOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, err := s.clientConfig(onSource, kafka.RoleConsumer, "replication-consumer", consumerThroughput, discard())
+	config, err := s.clientConfig(onSource, kafka.RoleConsumer, "replication-consumer", consumerThroughput(4), discard())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,8 +102,8 @@ func TestClientIDsNameFlowConnectorAndPurposeBehindTheUsersOwn(t *testing.T) {
 	if len(config.UnknownKeys())+len(config.Warnings()) > 0 {
 		t.Errorf("unknown %v, warnings %v", config.UnknownKeys(), config.Warnings())
 	}
-	if config.Consumer.MaxPartitionFetchBytes != 8<<20 {
-		t.Errorf("max.partition.fetch.bytes is %d", config.Consumer.MaxPartitionFetchBytes)
+	if config.Consumer.MaxPartitionFetchBytes != 2<<20 || config.Consumer.FetchMaxBytes != 8<<20 {
+		t.Errorf("max.partition.fetch.bytes is %d and fetch.max.bytes %d, want a quarter of 8 MiB and 8 MiB", config.Consumer.MaxPartitionFetchBytes, config.Consumer.FetchMaxBytes)
 	}
 }
 

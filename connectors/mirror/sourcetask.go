@@ -53,7 +53,7 @@ func (t *SourceTask) Start(ctx context.Context, tc connect.TaskContext, config m
 	if err := t.startSyncs(ctx); err != nil {
 		return err
 	}
-	consumer, err := s.clientConfig(onSource, kafka.RoleConsumer, "replication-consumer", consumerThroughput, t.logger)
+	consumer, err := s.clientConfig(onSource, kafka.RoleConsumer, "replication-consumer", consumerThroughput(len(assigned)), t.logger)
 	if err != nil {
 		return err
 	}
