@@ -122,9 +122,9 @@ func (c *Client) retry(ctx context.Context, what string, try func() error) error
 			return fmt.Errorf("%s: %w", what, errors.Join(ctx.Err(), dropContext(err)))
 		}
 		if !IsRetriable(err) {
-			return fmt.Errorf("%s: %w", what, err)
+			return fmt.Errorf("%s: %w", what, c.withUser(err))
 		}
-		pause := c.cfg.Backoff(attempt)
+		pause := c.pause(attempt, err)
 		if time.Now().Add(pause).After(deadline) {
 			return &TimeoutError{What: what, After: limit, Key: "default.api.timeout.ms", Err: err}
 		}
@@ -132,6 +132,20 @@ func (c *Client) retry(ctx context.Context, what string, try func() error) error
 			return fmt.Errorf("%s: %w", what, err)
 		}
 	}
+}
+
+// settlingTries is how often a broker that answers is asked again without a growing pause.
+const settlingTries = 30
+
+// pause is how long to wait before the next try. A broker that answers that a leader or coordinator is
+// not known yet is about to know, as after a topic was created: asking it soon again costs little, and
+// a pause that doubles costs most of a start.
+func (c *Client) pause(attempt int, err error) time.Duration {
+	var answer *ServerError
+	if errors.As(err, &answer) && attempt < settlingTries {
+		attempt = 0
+	}
+	return c.cfg.Backoff(attempt)
 }
 
 // dropContext removes what only repeats the context's own error.
@@ -279,7 +293,7 @@ func (c *Client) onBroker(ctx context.Context, id int32, call func(*sarama.Broke
 	if broken(err) && ctx.Err() == nil {
 		c.forget(id)
 	}
-	return err
+	return c.withUser(err)
 }
 
 // forget drops an address that does not answer, so that the next call asks for it anew.
@@ -331,7 +345,7 @@ func (c *Client) coordinator(ctx context.Context, kind sarama.CoordinatorType, k
 		id, addr = resp.Coordinator.ID(), resp.Coordinator.Addr()
 		return nil
 	})
-	return id, addr, err
+	return id, addr, c.withUser(err)
 }
 
 // onCoordinator runs one call on the coordinator of a group or a transactional id.
@@ -340,7 +354,7 @@ func (c *Client) onCoordinator(ctx context.Context, kind sarama.CoordinatorType,
 	if err != nil {
 		return err
 	}
-	return c.pool.do(ctx, addr, call)
+	return c.withUser(c.pool.do(ctx, addr, call))
 }
 
 // partitionLeader is what metadata says about one partition.

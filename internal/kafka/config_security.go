@@ -54,13 +54,18 @@ func (s *SASL) Token(ctx context.Context) (OAuthToken, error) { return s.tokens.
 
 // String names the mechanism and the user.
 func (s *SASL) String() string {
-	switch {
-	case s.Kerberos != nil:
-		return s.Mechanism + " as " + s.Kerberos.User + "@" + s.Kerberos.Realm
-	case s.Username != "":
-		return s.Mechanism + " as " + s.Username
+	if user := s.user(); user != "" {
+		return s.Mechanism + " as " + user
 	}
 	return s.Mechanism
+}
+
+// user is who logs in, empty when only a token tells.
+func (s *SASL) user() string {
+	if s.Kerberos != nil {
+		return s.Kerberos.User + "@" + s.Kerberos.Realm
+	}
+	return s.Username
 }
 
 // readSecurity reads security.protocol, the ssl. and the sasl. keys, and makes the dialer.

@@ -109,8 +109,20 @@ func withOperation(err error, operation string) error {
 	return err
 }
 
+// withUser says in an *AuthorizationError whose rights were not enough.
+func (c *Client) withUser(err error) error {
+	sasl := c.cfg.Security.SASL
+	if denied, ok := errors.AsType[*AuthorizationError](err); ok && sasl != nil && denied.User == "" {
+		denied.User = sasl.user()
+	}
+	return err
+}
+
 // AuthorizationError means that the client's principal lacks a right.
 type AuthorizationError struct {
+	// User is who the client logged in as; empty without SASL, and when only a token tells. The brokers may know the
+	// user by another name.
+	User         string
 	Operation    string // what was tried, such as "create topic"
 	ResourceType string // topic, group, cluster or transactional id
 	Resource     string
@@ -122,7 +134,11 @@ func (e *AuthorizationError) Error() string {
 	if what == "" {
 		what = "this"
 	}
-	return fmt.Sprintf("not allowed to %s: no rights on the %s %q", what, e.ResourceType, e.Resource)
+	who := ""
+	if e.User != "" {
+		who = "the user " + e.User + " is "
+	}
+	return fmt.Sprintf("%snot allowed to %s: no rights on the %s %q", who, what, e.ResourceType, e.Resource)
 }
 
 func (e *AuthorizationError) Unwrap() error { return e.Err }
