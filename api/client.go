@@ -86,6 +86,12 @@ func (c *Client) PutConfig(ctx context.Context, connector string, config map[str
 	return info, status == http.StatusCreated, err
 }
 
+// PatchConfig changes some keys of a connector's configuration; nil removes a key.
+func (c *Client) PatchConfig(ctx context.Context, connector string, patch map[string]*string) (info ConnectorInfo, err error) {
+	_, err = c.do(ctx, http.MethodPatch, path(connector, "config"), patch, &info)
+	return info, err
+}
+
 // Connector returns a connector's configuration and tasks.
 func (c *Client) Connector(ctx context.Context, connector string) (info ConnectorInfo, err error) {
 	_, err = c.do(ctx, http.MethodGet, path(connector), nil, &info)
@@ -171,12 +177,6 @@ func (c *Client) Topics(ctx context.Context, connector string) ([]string, error)
 func (c *Client) ResetTopics(ctx context.Context, connector string) error {
 	_, err := c.do(ctx, http.MethodPut, path(connector, "topics", "reset"), nil, nil)
 	return err
-}
-
-// Plugins returns what the worker can run: connectors alone, or all plugins.
-func (c *Client) Plugins(ctx context.Context, connectorsOnly bool) (plugins []PluginInfo, err error) {
-	_, err = c.do(ctx, http.MethodGet, "/connector-plugins?connectorsOnly="+strconv.FormatBool(connectorsOnly), nil, &plugins)
-	return plugins, err
 }
 
 func path(connector string, rest ...string) string {

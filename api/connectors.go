@@ -68,13 +68,6 @@ type ActiveTopics struct {
 	Topics []string `json:"topics"`
 }
 
-// PluginInfo is one entry of GET /connector-plugins. An empty version is left out.
-type PluginInfo struct {
-	Class   string `json:"class"`
-	Type    string `json:"type"`
-	Version string `json:"version,omitempty"`
-}
-
 // TaskInfo is one task's raw configuration.
 type TaskInfo struct {
 	ID     ConnectorTaskID   `json:"id"`

@@ -33,24 +33,7 @@ var errNoBody = refuse(http.StatusInternalServerError, "The request has no body,
 // decodeCreateRequest reads the body of POST /connectors. InitialState is in upper case.
 func decodeCreateRequest(body []byte) (request api.CreateConnectorRequest, err error) {
 	r := newBodyReader(body)
-	t, err := r.next()
-	if err != nil {
-		return request, err
-	}
-	if t.isNull() {
-		return request, errNoBody
-	}
-	if t.value != json.Delim('{') {
-		return request, r.notAnObject(t, typeCreateRequest)
-	}
-	unknown := ""
-	for r.dec.More() {
-		key, err := r.next()
-		if err != nil {
-			return request, err
-		}
-		name := key.value.(string)
-		leave := r.enter(fmt.Sprintf("%s[%q]", typeCreateRequest, name))
+	err = r.object(typeCreateRequest, []string{"config", "name", "initial_state"}, func(name string) (err error) {
 		switch name {
 		case "name":
 			var text *string
@@ -61,26 +44,13 @@ func decodeCreateRequest(body []byte) (request api.CreateConnectorRequest, err e
 			request.Config, err = r.stringMap()
 		case "initial_state":
 			request.InitialState, err = r.initialState()
-		default:
-			if unknown == "" {
-				unknown = name
-			}
-			err = r.skip()
 		}
-		if err != nil {
-			return request, err
-		}
-		leave()
+		return err
+	})
+	if err == nil {
+		err = r.nothingMore()
 	}
-	if err := r.end(); err != nil {
-		return request, err
-	}
-	if unknown != "" {
-		r.enter(fmt.Sprintf("%s[%q]", typeCreateRequest, unknown))
-		return request, r.fail(int(r.dec.InputOffset()), fmt.Sprintf("Unrecognized field %q (class %s), not marked as ignorable (3 known properties: %q, %q, %q)",
-			unknown, typeCreateRequest, "config", "name", "initial_state"))
-	}
-	if err := r.nothingMore(); err != nil {
+	if err != nil {
 		return request, err
 	}
 	if request.Config == nil {
@@ -268,6 +238,63 @@ func (r *bodyReader) stringMap() (map[string]*string, error) {
 		leave()
 	}
 	return values, r.end()
+}
+
+// object reads an object with the given fields; field reads the value of one.
+func (r *bodyReader) object(javaType string, known []string, field func(name string) error) error {
+	t, err := r.next()
+	if err != nil {
+		return err
+	}
+	if t.isNull() && len(r.chain) > 0 {
+		return r.fail(t.start, "Cannot be null: it must be an object")
+	}
+	if t.isNull() {
+		return errNoBody
+	}
+	if t.value != json.Delim('{') {
+		return r.notAnObject(t, javaType)
+	}
+	unknown := ""
+	for r.dec.More() {
+		key, err := r.next()
+		if err != nil {
+			return err
+		}
+		name := key.value.(string)
+		leave := r.enter(fmt.Sprintf("%s[%q]", javaType, name))
+		isKnown := false
+		for _, k := range known {
+			isKnown = isKnown || k == name
+		}
+		if isKnown {
+			err = field(name)
+		} else {
+			if unknown == "" {
+				unknown = name
+			}
+			err = r.skip()
+		}
+		if err != nil {
+			return err
+		}
+		leave()
+	}
+	if err := r.end(); err != nil {
+		return err
+	}
+	if unknown == "" {
+		return nil
+	}
+	properties := fmt.Sprintf("one known property: %q", known[0])
+	if len(known) > 1 {
+		properties = fmt.Sprintf("%d known properties: %q", len(known), known[0])
+		for _, k := range known[1:] {
+			properties += fmt.Sprintf(", %q", k)
+		}
+	}
+	r.enter(fmt.Sprintf("%s[%q]", javaType, unknown))
+	return r.fail(int(r.dec.InputOffset()), fmt.Sprintf("Unrecognized field %q (class %s), not marked as ignorable (%s)", unknown, javaType, properties))
 }
 
 func (r *bodyReader) initialState() (string, error) {

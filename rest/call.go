@@ -54,13 +54,18 @@ type handler func(ctx context.Context, c *call) (answer, error)
 // serve makes an http.HandlerFunc of an endpoint. internal is for requests between
 // workers, which Java takes whatever their media type.
 func (s *Server) serve(handle handler, internal bool) http.HandlerFunc {
+	return s.serveBy(s.newCall, handle, internal)
+}
+
+// serveBy is serve for requests whose herder is found by other means.
+func (s *Server) serveBy(find func(r *http.Request) (*call, error), handle handler, internal bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		limit := s.opts.MaxBody
 		if internal {
 			limit *= internalBodyFactor
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
-		c, err := s.newCall(r)
+		c, err := find(r)
 		if err == nil && !internal {
 			err = checkMediaTypes(r)
 		}
@@ -104,6 +109,15 @@ func stageOf(h herder.Herder) string {
 		return r.Stage()
 	}
 	return ""
+}
+
+// anyCall is for requests that every herder of the worker answers alike.
+func (s *Server) anyCall(r *http.Request) (*call, error) {
+	m := s.mounts.Load()
+	if len(m.order) == 0 {
+		return nil, refuse(http.StatusServiceUnavailable, messageStarting)
+	}
+	return &call{server: s, request: r, log: s.log, herder: m.order[0]}, nil
 }
 
 // newCall finds the herder that a request is for.

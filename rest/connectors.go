@@ -185,6 +185,33 @@ func putConfig(ctx context.Context, c *call, connector string) (answer, error) {
 	return a, nil
 }
 
+func patchConfig(ctx context.Context, c *call, connector string) (answer, error) {
+	body, err := c.body()
+	if err != nil {
+		return answer{}, err
+	}
+	patch, err := decodeConfig(body)
+	if err != nil {
+		return answer{}, err
+	}
+	out, err := document(http.MethodPatch, connectorPath(connector, "/config"), patch)
+	if err != nil {
+		return answer{}, err
+	}
+	var info api.ConnectorInfo
+	in, err := c.orForward(ctx, out, func(ctx context.Context) (err error) {
+		info, err = c.herder.PatchConnectorConfig(ctx, connector, patch)
+		return err
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	if in != nil {
+		return forwarded(*in, http.StatusOK), nil
+	}
+	return answer{status: http.StatusOK, body: info}, nil
+}
+
 func deleteConnector(ctx context.Context, c *call, connector string) (answer, error) {
 	_, err := c.orForward(ctx, outgoing{method: http.MethodDelete, path: connectorPath(connector, "")}, func(ctx context.Context) error {
 		return c.herder.DeleteConnector(ctx, connector)

@@ -9,8 +9,16 @@ import (
 	"tributary/connect"
 	"tributary/connect/group/protocol"
 	"tributary/connect/herder"
+	"tributary/connect/plugin"
 	"tributary/storage"
 )
+
+// heartbeats is a connector that is only asked for what it declares.
+type heartbeats struct{ connect.SourceConnector }
+
+func (heartbeats) ConfigDef() *connect.ConfigDef {
+	return connect.NewConfigDef(connect.ConfigKey{Name: "secret", Type: connect.TypePassword, Required: true, Importance: connect.High, Doc: "<Secret> of the source."})
+}
 
 func text(s string) *string { return &s }
 
@@ -23,6 +31,8 @@ type fakeHerder struct {
 	fail func(ctx context.Context, method string) error
 	// stage is what Stage says.
 	stage string
+	// plugins are those that configurations are validated against.
+	plugins *plugin.Registry
 }
 
 var _ herder.Herder = (*fakeHerder)(nil)
@@ -137,6 +147,47 @@ func (f *fakeHerder) PutConnectorConfig(ctx context.Context, connector string, c
 		return false, api.ConnectorInfo{}, &herder.AlreadyExistsError{Connector: connector}
 	}
 	return !exists, api.ConnectorInfo{Name: connector, Config: config, Tasks: []api.ConnectorTaskID{}, Type: "source"}, nil
+}
+
+func (f *fakeHerder) PatchConnectorConfig(ctx context.Context, connector string, patch storage.ConnectorConfig) (api.ConnectorInfo, error) {
+	config := f.config(connector)
+	for k, v := range patch {
+		if config[k] = v; v == nil {
+			delete(config, k)
+		}
+	}
+	return api.ConnectorInfo{Name: connector, Config: config, Tasks: []api.ConnectorTaskID{}, Type: "source"},
+		firstOf(f.called(ctx, "PatchConnectorConfig", connector), known(connector, "Connector %s not found"))
+}
+
+func (f *fakeHerder) validator() *herder.Validator { return &herder.Validator{Plugins: f.plugins} }
+
+func (f *fakeHerder) ValidateConfig(ctx context.Context, config map[string]*string) (api.ConfigInfos, error) {
+	infos, err := f.validator().Validate(ctx, config)
+	return infos, firstOf(f.called(ctx, "ValidateConfig"), err)
+}
+
+func (f *fakeHerder) PluginConfig(ctx context.Context, plugin, version string) ([]api.ConfigKeyInfo, error) {
+	keys, err := f.validator().PluginConfig(plugin, version)
+	return keys, firstOf(f.called(ctx, "PluginConfig"), err)
+}
+
+func (f *fakeHerder) ConnectorOffsets(ctx context.Context, connector string) (api.ConnectorOffsets, error) {
+	offsets := api.ConnectorOffsets{Offsets: []api.ConnectorOffset{{Partition: []byte(`{"b":1,"a":"<x>"}`), Offset: []byte(`{"o":1.0}`)}, {Partition: []byte(`{}`)}}}
+	return offsets, firstOf(f.called(ctx, "ConnectorOffsets", connector), known(connector, "Connector %s not found"))
+}
+
+func (f *fakeHerder) AlterOffsets(ctx context.Context, connector string, changes []connect.OffsetChange) (api.Message, error) {
+	return api.Message{Message: fmt.Sprintf("altered %#v", changes)},
+		firstOf(f.called(ctx, "AlterOffsets", connector), known(connector, "Connector %s not found"))
+}
+
+func (f *fakeHerder) ResetOffsets(ctx context.Context, connector string) (api.Message, error) {
+	return api.Message{Message: "reset"}, firstOf(f.called(ctx, "ResetOffsets", connector), known(connector, "Connector %s not found"))
+}
+
+func (f *fakeHerder) SetClusterLoggerLevel(ctx context.Context, namespace, level string) error {
+	return f.called(ctx, "SetClusterLoggerLevel", namespace, " ", level)
 }
 
 func (f *fakeHerder) DeleteConnector(ctx context.Context, connector string) error {

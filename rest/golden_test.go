@@ -116,10 +116,10 @@ func testPlugins(t *testing.T) *plugin.Registry {
 	t.Helper()
 	r, err := plugin.NewRegistry(
 		plugin.Plugin{Class: "org.apache.kafka.connect.mirror.MirrorSourceConnector", Kind: plugin.Source, Version: "4.3.1"},
-		plugin.Plugin{Class: "org.apache.kafka.connect.mirror.MirrorHeartbeatConnector", Kind: plugin.Source, Version: "4.3.1"},
+		plugin.Plugin{Class: "org.apache.kafka.connect.mirror.MirrorHeartbeatConnector", Kind: plugin.Source, Version: "4.3.1", New: func() any { return heartbeats{} }},
 		plugin.Plugin{Class: "org.apache.kafka.connect.file.FileStreamSinkConnector", Kind: plugin.Sink, Version: "undefined"},
-		plugin.Plugin{Class: "org.apache.kafka.connect.json.JsonConverter", Kind: plugin.HeaderConverter, Version: "4.3.1"},
-		plugin.Plugin{Class: "org.apache.kafka.connect.json.JsonConverter", Kind: plugin.Converter, Version: "4.3.1"},
+		plugin.Plugin{Class: "org.apache.kafka.connect.json.JsonConverter", Kind: plugin.HeaderConverter, Version: "4.3.1", New: func() any { return nil }},
+		plugin.Plugin{Class: "org.apache.kafka.connect.json.JsonConverter", Kind: plugin.Converter, Version: "4.3.1", New: func() any { return nil }},
 		plugin.Plugin{Class: "org.apache.kafka.connect.transforms.predicates.RecordIsTombstone", Kind: plugin.Predicate, Version: "4.3.1"},
 		plugin.Plugin{Class: "org.apache.kafka.connect.transforms.Cast$Key", Kind: plugin.Transformation},
 	)
@@ -157,7 +157,7 @@ func TestAnswersAreThoseOfTheFile(t *testing.T) {
 	for i, e := range all {
 		t.Run(e.name, func(t *testing.T) {
 			s := newServer(t, nil)
-			s.SetHerder(&fakeHerder{})
+			s.SetHerder(&fakeHerder{plugins: testPlugins(t)})
 			w := httptest.NewRecorder()
 			s.Handler().ServeHTTP(w, e.request(""))
 			got := shown(w)
@@ -189,7 +189,7 @@ func TestFlowsAnswerAsTheRootDoes(t *testing.T) {
 		}
 		t.Run(e.name, func(t *testing.T) {
 			s := newServer(t, nil)
-			s.AddFlow("a b", "c/d", &fakeHerder{}, false)
+			s.AddFlow("a b", "c/d", &fakeHerder{plugins: testPlugins(t)}, false)
 			w := httptest.NewRecorder()
 			s.Handler().ServeHTTP(w, e.request(prefix))
 			want := strings.ReplaceAll(e.answer, "http://worker:8083/", "http://worker:8083"+prefix+"/")

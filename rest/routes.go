@@ -16,21 +16,40 @@ import (
 // routes lays out all paths. They match in escaped form, so that names may hold any
 // character.
 func (s *Server) routes() chi.Router {
-	r := chi.NewRouter()
-	r.Use(s.observe, escapedPath, middleware.GetHead)
-	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, refuse(http.StatusNotFound, messageNotFound))
-	})
-	r.MethodNotAllowed(s.methodNotAllowed)
-
+	r := s.newRouter(s.decorate...)
 	r.Get("/", s.serverInfo)
 	r.Get("/health", s.health)
 	r.Get("/connector-plugins", s.plugins)
+	r.Get("/connector-plugins/{plugin}/config", s.serveBy(s.anyCall, pluginConfig, false))
+	r.Put("/connector-plugins/{plugin}/config/validate", s.serveBy(s.anyCall, validateConfig, false))
 	if s.opts.Metrics != nil {
 		r.Method(http.MethodGet, "/metrics", s.opts.Metrics)
 	}
+	if s.opts.AdminListeners == nil {
+		s.loggerRoutes(r)
+	}
 	s.connectorRoutes(r, "/connectors")
 	s.connectorRoutes(r, "/{source}/{target}/connectors")
+	return r
+}
+
+// adminRoutes are the paths of the listeners for administration alone.
+func (s *Server) adminRoutes() chi.Router {
+	r := s.newRouter()
+	s.loggerRoutes(r)
+	return r
+}
+
+// newRouter returns a router that has no paths yet and knows how to refuse.
+func (s *Server) newRouter(decorate ...func(http.Handler) http.Handler) chi.Router {
+	r := chi.NewRouter()
+	r.Use(s.observe)
+	r.Use(decorate...)
+	r.Use(escapedPath, middleware.GetHead)
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, refuse(http.StatusNotFound, messageNotFound))
+	})
+	r.MethodNotAllowed(func(w http.ResponseWriter, request *http.Request) { s.methodNotAllowed(r, w, request) })
 	return r
 }
 
@@ -44,6 +63,7 @@ func (s *Server) connectorRoutes(r chi.Router, base string) {
 	add(http.MethodDelete, "/{connector}", of(deleteConnector))
 	add(http.MethodGet, "/{connector}/config", read(herder.Herder.ConnectorConfig))
 	add(http.MethodPut, "/{connector}/config", of(putConfig))
+	add(http.MethodPatch, "/{connector}/config", of(patchConfig))
 	add(http.MethodGet, "/{connector}/status", read(herder.Herder.ConnectorStatus))
 	add(http.MethodGet, "/{connector}/tasks", read(herder.Herder.TaskInfos))
 	add(http.MethodGet, "/{connector}/tasks/{task}/status", of(taskStatus))
@@ -53,6 +73,9 @@ func (s *Server) connectorRoutes(r chi.Router, base string) {
 	add(http.MethodPut, "/{connector}/pause", accepted(herder.Herder.PauseConnector))
 	add(http.MethodPut, "/{connector}/resume", accepted(herder.Herder.ResumeConnector))
 	add(http.MethodPut, "/{connector}/stop", of(stopConnector))
+	add(http.MethodGet, "/{connector}/offsets", read(herder.Herder.ConnectorOffsets))
+	add(http.MethodPatch, "/{connector}/offsets", of(alterOffsets))
+	add(http.MethodDelete, "/{connector}/offsets", of(resetOffsets))
 	add(http.MethodPost, "/{connector}/restart", of(restartConnector))
 	r.MethodFunc(http.MethodPost, base+"/{connector}/tasks", s.serve(of(putTaskConfigs), true))
 	r.MethodFunc(http.MethodPut, base+"/{connector}/fence", s.serve(of(fenceZombies), true))
@@ -71,10 +94,10 @@ func escapedPath(next http.Handler) http.Handler {
 }
 
 // methodNotAllowed refuses a method, or says in answer to OPTIONS which there are.
-func (s *Server) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+func (s *Server) methodNotAllowed(routes chi.Routes, w http.ResponseWriter, r *http.Request) {
 	var allowed []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-		if s.router.Match(chi.NewRouteContext(), method, chi.RouteContext(r.Context()).RoutePath) {
+		if routes.Match(chi.NewRouteContext(), method, chi.RouteContext(r.Context()).RoutePath) {
 			allowed = append(allowed, method)
 			if method == http.MethodGet {
 				allowed = append(allowed, http.MethodHead)

@@ -27,6 +27,15 @@ type Options struct {
 	// Listeners are the entries of the property listeners; none is http://:8083.
 	Listeners  []string
 	Advertised Advertised
+	// AdminListeners are the entries of admin.listeners: nil has /admin/loggers at the
+	// other listeners, none has it nowhere, others at these alone.
+	AdminListeners []string
+	// AllowedOrigins are patterns of the origins whose pages may use the API
+	// (access.control.allow.origin), and AllowedMethods what they may do; none is GET, POST
+	// and HEAD.
+	AllowedOrigins, AllowedMethods []string
+	// ResponseHeaders is response.http.headers.config: headers for every answer.
+	ResponseHeaders string
 	// TLS is the identity of the https listeners. Without one they are refused.
 	TLS *tls.Config
 	// Forward sends requests to other workers; nil is one with the system's trust. The
@@ -38,6 +47,8 @@ type Options struct {
 	Plugins *plugin.Registry
 	// Metrics answers GET /metrics; nil is 404.
 	Metrics http.Handler
+	// Loggers are shown and changed at /admin/loggers; nil is 404.
+	Loggers Loggers
 	// Logger may be nil for silence.
 	Logger *slog.Logger
 
@@ -53,18 +64,27 @@ type Options struct {
 
 // Server is the worker's REST interface. Safe for concurrent use.
 type Server struct {
-	opts      Options
-	log       *slog.Logger
-	listeners []Listener
-	router    chi.Router
-	http      *http.Server
-	mounts    atomic.Pointer[mounts]
-	mounting  sync.Mutex
+	opts Options
+	log  *slog.Logger
+	// decorate are the handlers around all that is not for administration alone.
+	decorate []func(http.Handler) http.Handler
+	// main serves everything, admin what is at listeners of its own; it has none, as a
+	// rule.
+	main, admin endpoint
+	router      chi.Router
+	mounts      atomic.Pointer[mounts]
+	mounting    sync.Mutex
 
 	// ctx ends when a shutdown stops waiting for requests.
 	ctx     context.Context
 	cancel  context.CancelFunc
 	serving sync.WaitGroup
+}
+
+// endpoint is a set of listeners that serve the same paths.
+type endpoint struct {
+	listeners []Listener
+	http      *http.Server
 }
 
 type flowName struct{ source, target string }
@@ -101,60 +121,107 @@ func New(opts Options) (*Server, error) {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{opts: opts, log: opts.Logger}
-	for _, text := range opts.Listeners {
-		l, err := ParseListener(text)
-		if err != nil {
-			return nil, err
-		}
-		if l.Scheme == "https" && opts.TLS == nil {
-			return nil, fmt.Errorf("listener %s needs TLS settings, and there are none", l)
-		}
-		s.listeners = append(s.listeners, l)
+	origins, err := parseCrossOrigin(opts.AllowedOrigins, opts.AllowedMethods)
+	if err != nil {
+		return nil, err
+	}
+	if origins != nil {
+		s.decorate = append(s.decorate, origins.wrap)
+	}
+	rules, err := parseHeaderRules(opts.ResponseHeaders)
+	if err != nil {
+		return nil, err
+	}
+	if len(rules) > 0 {
+		s.decorate = append(s.decorate, withHeaders(rules))
+	}
+	s.router = s.routes()
+	if s.main, err = s.newEndpoint(opts.Listeners, s.router); err != nil {
+		return nil, err
+	}
+	if s.admin, err = s.newEndpoint(opts.AdminListeners, s.adminRoutes()); err != nil {
+		return nil, err
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.mounts.Store(&mounts{})
-	s.router = s.routes()
-	s.http = &http.Server{
-		Handler:           s.router,
+	return s, nil
+}
+
+// newEndpoint reads listeners and puts a handler behind them.
+func (s *Server) newEndpoint(listeners []string, handler http.Handler) (e endpoint, err error) {
+	for _, text := range listeners {
+		l, err := ParseListener(text)
+		if err != nil {
+			return e, err
+		}
+		if l.Scheme == "https" && s.opts.TLS == nil {
+			return e, fmt.Errorf("listener %s needs TLS settings, and there are none", l)
+		}
+		e.listeners = append(e.listeners, l)
+	}
+	e.http = &http.Server{
+		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       60 * time.Second,
 		// Long enough for the answer that a request took too long.
-		WriteTimeout: opts.RequestTimeout + 60*time.Second,
+		WriteTimeout: s.opts.RequestTimeout + 60*time.Second,
 		IdleTimeout:  90 * time.Second,
 		ErrorLog:     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	return s, nil
+	return e, nil
 }
 
 // Start binds every listener and serves until Shutdown. When one cannot be bound none
 // is.
 func (s *Server) Start() error {
+	bound, err := s.main.bind(s.opts.TLS)
+	if err != nil {
+		return err
+	}
+	boundAdmin, err := s.admin.bind(s.opts.TLS)
+	if err != nil {
+		for _, b := range bound {
+			_ = b.Close()
+		}
+		return err
+	}
+	s.listen(&s.main, bound, s.opts.Listeners, "REST server listening")
+	s.listen(&s.admin, boundAdmin, s.opts.AdminListeners, "REST server listening for administration")
+	s.log.Info("REST server advertises", "url", s.AdvertisedURL())
+	return nil
+}
+
+// bind opens the listeners and learns their ports; all or none.
+func (e *endpoint) bind(config *tls.Config) ([]net.Listener, error) {
 	var bound []net.Listener
-	for i := range s.listeners {
-		l := &s.listeners[i]
+	for i := range e.listeners {
+		l := &e.listeners[i]
 		b, err := net.Listen("tcp", net.JoinHostPort(l.Host, strconv.Itoa(l.Port)))
 		if err != nil {
 			for _, b := range bound {
 				_ = b.Close()
 			}
-			return fmt.Errorf("listen at %s: %w", l, bindError(err))
+			return nil, fmt.Errorf("listen at %s: %w", l, bindError(err))
 		}
 		l.Port = b.Addr().(*net.TCPAddr).Port
 		if l.Scheme == "https" {
-			b = tls.NewListener(b, s.opts.TLS)
+			b = tls.NewListener(b, config)
 		}
 		bound = append(bound, b)
 	}
+	return bound, nil
+}
+
+// listen serves an endpoint at its open listeners. texts are what the user called them.
+func (s *Server) listen(e *endpoint, bound []net.Listener, texts []string, message string) {
 	for i, b := range bound {
-		s.log.Info("REST server listening", "listener", s.opts.Listeners[i], "address", b.Addr().String())
+		s.log.Info(message, "listener", texts[i], "address", b.Addr().String())
 		s.serving.Go(func() {
-			if err := s.http.Serve(b); !errors.Is(err, http.ErrServerClosed) {
+			if err := e.http.Serve(b); !errors.Is(err, http.ErrServerClosed) {
 				s.log.Error("REST listener ended", "address", b.Addr().String(), "error", err)
 			}
 		})
 	}
-	s.log.Info("REST server advertises", "url", s.AdvertisedURL())
-	return nil
 }
 
 // bindError drops what net says twice.
@@ -169,16 +236,21 @@ func bindError(err error) error {
 // AdvertisedURL is the worker's address in the group's metadata, such as
 // http://10.0.0.5:8083/. It is known once Start has returned.
 func (s *Server) AdvertisedURL() string {
-	return s.opts.Advertised.URL(s.listeners, localHost).String()
+	return s.opts.Advertised.URL(s.main.listeners, localHost).String()
 }
 
 // WorkerID is the host and port of the AdvertisedURL.
-func (s *Server) WorkerID() string { return s.opts.Advertised.URL(s.listeners, localHost).Host }
+func (s *Server) WorkerID() string { return s.opts.Advertised.URL(s.main.listeners, localHost).Host }
 
 // URLs are the addresses of the listeners, in their order, on this machine.
-func (s *Server) URLs() []string {
-	urls := make([]string, len(s.listeners))
-	for i, l := range s.listeners {
+func (s *Server) URLs() []string { return s.main.urls() }
+
+// AdminURLs are those of the listeners for administration alone.
+func (s *Server) AdminURLs() []string { return s.admin.urls() }
+
+func (e *endpoint) urls() []string {
+	urls := make([]string, len(e.listeners))
+	for i, l := range e.listeners {
 		if ip := net.ParseIP(l.Host); l.Host == "" || ip != nil && ip.IsUnspecified() {
 			l.Host = "localhost"
 		}
@@ -230,11 +302,13 @@ func (s *Server) mount(h herder.Herder, flow flowName, root, flows bool) {
 // returns. It may be called without Start.
 func (s *Server) Shutdown(ctx context.Context) error {
 	var failures *multierror.Error
-	if err := s.http.Shutdown(ctx); err != nil {
-		failures = multierror.Append(failures, fmt.Errorf("REST requests were cut off: %w", err))
-		s.cancel()
-		if err := s.http.Close(); err != nil {
-			failures = multierror.Append(failures, err)
+	for _, e := range []*endpoint{&s.main, &s.admin} {
+		if err := e.http.Shutdown(ctx); err != nil {
+			failures = multierror.Append(failures, fmt.Errorf("REST requests were cut off: %w", err))
+			s.cancel()
+			if err := e.http.Close(); err != nil {
+				failures = multierror.Append(failures, err)
+			}
 		}
 	}
 	s.cancel()

@@ -8,7 +8,6 @@ import (
 
 	"tributary/api"
 	"tributary/connect/herder"
-	"tributary/connect/plugin"
 )
 
 // serverInfo answers GET /.
@@ -64,33 +63,4 @@ func unwell(status int, word, message, stage string) answer {
 		message += " " + stage
 	}
 	return answer{status: status, body: api.WorkerHealth{Status: word, Message: message}}
-}
-
-// pluginOrder is the order of GET /connector-plugins.
-var pluginOrder = []plugin.Kind{plugin.Sink, plugin.Source, plugin.Transformation, plugin.Predicate, plugin.Converter, plugin.HeaderConverter}
-
-// plugins answers GET /connector-plugins.
-func (s *Server) plugins(w http.ResponseWriter, r *http.Request) {
-	if err := checkMediaTypes(r); err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	kinds := pluginOrder
-	if query := r.URL.Query(); !query.Has("connectorsOnly") || strings.EqualFold(query.Get("connectorsOnly"), "true") {
-		kinds = pluginOrder[:2]
-	}
-	list := []api.PluginInfo{}
-	for _, kind := range kinds {
-		for _, p := range s.opts.Plugins.All() {
-			if p.Kind != kind {
-				continue
-			}
-			version := p.Version
-			if version == api.UndefinedVersion {
-				version = ""
-			}
-			list = append(list, api.PluginInfo{Class: p.Class, Type: string(p.Kind), Version: version})
-		}
-	}
-	s.reply(w, r, answer{status: http.StatusOK, body: list})
 }

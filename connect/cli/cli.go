@@ -35,6 +35,8 @@ type Program struct {
 	Stderr  io.Writer
 	// Context, if set, ends the run as a signal would; tests use it.
 	Context context.Context
+	// levels rule the loggers that Logger makes.
+	levels *logging.Levels
 }
 
 // Option changes a Program.
@@ -120,7 +122,8 @@ func LoadProperties(path string) (map[string]string, error) {
 
 // Logger returns the program's log.
 func (p *Program) Logger() *slog.Logger {
-	logger, _ := logging.New(p.Stderr, logging.Options{})
+	logger, levels := logging.New(p.Stderr, logging.Options{})
+	p.levels = levels
 	return logger
 }
 

@@ -22,8 +22,20 @@ var (
 			Doc: "Whether connectors may have their topics created with settings of their own."},
 		connect.ConfigKey{Name: "topic.tracking.allow.reset", Type: connect.TypeBoolean, Default: true, Importance: connect.Low,
 			Doc: "Whether that record may be cleared over REST."},
+		connect.ConfigKey{Name: "connector.client.config.override.policy", Type: connect.TypeString, Default: "All", Importance: connect.Medium,
+			Doc: "Which settings of its clients a connector may override: All, None, Principal or Allowlist."},
+		connect.ConfigKey{Name: "connector.client.config.override.allowlist", Type: connect.TypeList, Default: []string{}, Importance: connect.Medium, Validate: connect.UniqueItems,
+			Doc: "The settings that may be overridden with the policy Allowlist."},
 		connect.ConfigKey{Name: "listeners", Type: connect.TypeList, Default: []string{"http://:8083"}, Importance: connect.Low, Validate: listenerURLs,
 			Doc: "Addresses the REST API listens on; an empty host means all interfaces, port 0 any free port."},
+		connect.ConfigKey{Name: "admin.listeners", Type: connect.TypeList, Importance: connect.Low, Validate: adminURLs,
+			Doc: "Addresses that /admin/loggers listens on, and nothing else does; empty switches it off, not set has it with the rest of the REST API."},
+		connect.ConfigKey{Name: "access.control.allow.origin", Type: connect.TypeString, Default: "", Importance: connect.Low,
+			Doc: "Origins whose pages may use the REST API, as regular expressions separated by commas; none if empty."},
+		connect.ConfigKey{Name: "access.control.allow.methods", Type: connect.TypeString, Default: "", Importance: connect.Low,
+			Doc: "Methods that such pages may use; GET, POST and HEAD if empty."},
+		connect.ConfigKey{Name: "response.http.headers.config", Type: connect.TypeString, Default: "", Importance: connect.Low,
+			Doc: "Headers of every answer, as [action] [name]:[value] separated by commas, in double quotes where they hold one; actions are set, add, setDate and addDate."},
 		connect.ConfigKey{Name: "rest.advertised.host.name", Type: connect.TypeString, Importance: connect.Low,
 			Doc: "Host name that other workers reach this one by."},
 		connect.ConfigKey{Name: "rest.advertised.port", Type: connect.TypeInt, Importance: connect.Low,
@@ -104,10 +116,15 @@ func brokerDefaultOr(limit int64) func(any) string {
 }
 
 func listenerURLs(v any) string {
-	list, _ := v.([]string)
-	if len(list) == 0 {
+	if list, _ := v.([]string); len(list) == 0 {
 		return "List must not be empty"
 	}
+	return adminURLs(v)
+}
+
+// adminURLs accepts lists of listeners, also empty ones.
+func adminURLs(v any) string {
+	list, _ := v.([]string)
 	for _, l := range list {
 		u, err := url.Parse(l)
 		if err != nil || u.Port() == "" || (!strings.EqualFold(u.Scheme, "http") && !strings.EqualFold(u.Scheme, "https")) {

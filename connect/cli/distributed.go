@@ -51,10 +51,8 @@ func (p *Program) RunDistributed(ctx context.Context, props map[string]string, l
 	if err != nil {
 		return &ConfigError{err}
 	}
-	for _, key := range unreadWorkerKeys(props, WorkerKey) {
-		log.Warn(key + " is not read by anything")
-	}
-	process, err := NewProcess(plugins, values.List("listeners"), advertised(values), log)
+	reportUnread(props, WorkerKey, log)
+	process, err := NewProcess(plugins, values.List("listeners"), advertised(values), log, p.serving(values))
 	if err != nil {
 		return &ConfigError{err}
 	}
@@ -63,7 +61,7 @@ func (p *Program) RunDistributed(ctx context.Context, props map[string]string, l
 	}
 	w, err := NewWorker(WorkerOptions{
 		Properties: props, Plugins: plugins, WorkerID: process.Server.WorkerID(), URL: process.Server.AdvertisedURL(),
-		OnHerder: process.Server.SetHerder, Metrics: process.Metrics, Logger: log,
+		OnHerder: process.Server.SetHerder, Metrics: process.Metrics, SetLoggerLevel: p.setLoggerLevel(), Logger: log,
 	})
 	if err != nil {
 		process.Stop()
@@ -77,6 +75,28 @@ func advertised(v connect.Values) rest.Advertised {
 	return rest.Advertised{Host: v.String("rest.advertised.host.name"), Port: int(v.Int("rest.advertised.port")), Listener: v.String("rest.advertised.listener")}
 }
 
+// serving reads what the worker's properties say of the REST API, beside where it
+// listens.
+func (p *Program) serving(v connect.Values) func(*rest.Options) {
+	return func(o *rest.Options) {
+		o.AdminListeners = v.List("admin.listeners")
+		o.AllowedOrigins, o.AllowedMethods = List(v.String("access.control.allow.origin")), List(v.String("access.control.allow.methods"))
+		o.ResponseHeaders = v.String("response.http.headers.config")
+		if p.levels != nil {
+			o.Loggers = loggers{p.levels}
+		}
+	}
+}
+
+// setLoggerLevel sets a level that the group was given, or is nil when the program's log
+// is not its own.
+func (p *Program) setLoggerLevel() func(namespace, level string) {
+	if p.levels == nil {
+		return nil
+	}
+	return func(namespace, level string) { loggers{p.levels}.Set(namespace, level) }
+}
+
 // Process is what the workers of one process share: the REST server and the metrics.
 type Process struct {
 	Server  *rest.Server
@@ -84,18 +104,23 @@ type Process struct {
 	log     *slog.Logger
 }
 
-// NewProcess makes the shared parts; the server listens only after its Start.
-func NewProcess(plugins *plugin.Registry, listeners []string, advertised rest.Advertised, log *slog.Logger) (*Process, error) {
+// NewProcess makes the shared parts; the server listens only after its Start. options
+// change how it serves.
+func NewProcess(plugins *plugin.Registry, listeners []string, advertised rest.Advertised, log *slog.Logger, options ...func(*rest.Options)) (*Process, error) {
 	registry := prometheus.NewRegistry()
 	for _, c := range []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("register the process's metrics: %w", err)
 		}
 	}
-	server, err := rest.New(rest.Options{
+	o := rest.Options{
 		Listeners: listeners, Advertised: advertised, Version: buildinfo.Version, Commit: buildinfo.Commit,
 		Plugins: plugins, Metrics: metrics.Handler(registry), Logger: log,
-	})
+	}
+	for _, change := range options {
+		change(&o)
+	}
+	server, err := rest.New(o)
 	if err != nil {
 		return nil, err
 	}

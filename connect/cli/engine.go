@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"log/slog"
 
 	"github.com/hashicorp/go-multierror"
@@ -24,6 +23,7 @@ type engine struct {
 	runtime   worker.Config
 	providers *provider.Providers
 	producers *producerFactory
+	overrides herder.OverridePolicy
 	// props are the worker's properties for clients of its own, admin those of the
 	// client that asks the cluster about itself.
 	props kafka.Props
@@ -47,8 +47,14 @@ func newEngine(properties map[string]string, values connect.Values, adminID stri
 	} else {
 		e.providers = e.providers.Reporting(e.reportUnresolved)
 	}
+	if err := worker.CheckConverters(plugins, properties); err != nil {
+		errs = multierror.Append(errs, err)
+	}
 	e.producers = &producerFactory{props: properties, log: log}
 	if _, err = e.producers.config(worker.ProducerSpec{ClientID: "connector-producer"}); err != nil {
+		errs = multierror.Append(errs, err)
+	}
+	if e.overrides, err = herder.ParseOverridePolicy(values.String("connector.client.config.override.policy"), values.List("connector.client.config.override.allowlist")); err != nil {
 		errs = multierror.Append(errs, err)
 	}
 	if e.admin, err = kafka.ParseConfig(kafka.RoleAdmin, with(e.props, "client.id", adminID)); err != nil {
@@ -69,6 +75,10 @@ func (e *engine) reportUnresolved(connector string, left []provider.Unresolved) 
 	}
 }
 
+func (e *engine) connectorValidator() *herder.Validator {
+	return &herder.Validator{Plugins: e.plugins, Resolve: e.providers.Transform, Worker: e.runtime.Properties, Overrides: e.overrides}
+}
+
 // herderOptions are those that do not depend on the group.
 func (e *engine) herderOptions(workerID string, s stores) distributed.Options {
 	return distributed.Options{
@@ -79,13 +89,7 @@ func (e *engine) herderOptions(workerID string, s stores) distributed.Options {
 				Producers: e.producers.open, Transformer: e.providers, Logger: e.log, Metrics: e.metrics,
 			}), nil
 		},
-		Validate: func(ctx context.Context, config map[string]string) error {
-			resolved, err := e.providers.Transform(ctx, config["name"], config)
-			if err != nil {
-				return err
-			}
-			return herder.Validate(e.plugins, resolved)
-		},
+		Validator:     e.connectorValidator(),
 		TopicTracking: e.runtime.TopicTracking, TopicTrackingReset: e.values.Bool("topic.tracking.allow.reset"),
 		Logger: e.log,
 	}

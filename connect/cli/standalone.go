@@ -56,10 +56,8 @@ func (p *Program) RunStandalone(ctx context.Context, props map[string]string, co
 	if err != nil {
 		return &ConfigError{err}
 	}
-	for _, key := range unreadWorkerKeys(props, standaloneKey) {
-		log.Warn(key + " is not read by anything")
-	}
-	process, err := NewProcess(plugins, values.List("listeners"), advertised(values), log)
+	reportUnread(props, standaloneKey, log)
+	process, err := NewProcess(plugins, values.List("listeners"), advertised(values), log, p.serving(values))
 	if err != nil {
 		return &ConfigError{err}
 	}
@@ -67,7 +65,7 @@ func (p *Program) RunStandalone(ctx context.Context, props map[string]string, co
 	if err != nil {
 		return &ConfigError{err}
 	}
-	s := &standalone{engine: e, created: make(chan struct{})}
+	s := &standalone{engine: e, setLoggerLevel: p.setLoggerLevel(), created: make(chan struct{})}
 	// All are read before anything starts: a mistake in the last does not leave the others
 	// running for a moment.
 	for _, path := range connectorFiles {
@@ -94,9 +92,11 @@ func (p *Program) RunStandalone(ctx context.Context, props map[string]string, co
 type standalone struct {
 	engine
 	*distributed.Herder
-	files     []connectorFile
-	starts    startWatch
-	clusterID atomic.Value // string
+	files  []connectorFile
+	starts startWatch
+	// setLoggerLevel is Program.setLoggerLevel.
+	setLoggerLevel func(namespace, level string)
+	clusterID      atomic.Value // string
 	// created is closed when the connectors of all files run.
 	created chan struct{}
 }
@@ -111,6 +111,7 @@ func (s *standalone) newHerder(workerID, url string) (*distributed.Herder, error
 	})
 	options.ClusterID = func() string { id, _ := s.clusterID.Load().(string); return id }
 	options.Group = group.NewSolo(url, s.log)
+	options.SetLoggerLevel = s.setLoggerLevel
 	newRunner := options.NewRunner
 	options.NewRunner = func(l worker.Listener) (distributed.Runner, error) {
 		s.starts.Listener = l

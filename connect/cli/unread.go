@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -55,6 +56,19 @@ func ClientKey(key string) bool {
 		}
 	}
 	return false
+}
+
+// reportUnread names in the log the keys that nothing reads, and those that mean nothing
+// here with what there is instead.
+func reportUnread(props map[string]string, worker func(key string) bool, log *slog.Logger) {
+	for _, key := range unreadWorkerKeys(props, worker) {
+		log.Warn(key + " is not read by anything")
+	}
+	for _, key := range slices.Sorted(maps.Keys(unhonouredWorkerKeys)) {
+		if _, set := props[key]; set {
+			log.Warn(key + " has no effect: " + unhonouredWorkerKeys[key])
+		}
+	}
 }
 
 // unreadWorkerKeys returns the keys that nothing reads, sorted: neither the worker nor

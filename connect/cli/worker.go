@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -42,8 +43,10 @@ type WorkerOptions struct {
 	OnHerder func(h herder.Herder)
 	// OnLeader is distributed.Options.OnLeader.
 	OnLeader func(ctx context.Context, h herder.Herder)
-	Metrics  worker.Metrics
-	Logger   *slog.Logger
+	// SetLoggerLevel is distributed.Options.SetLoggerLevel.
+	SetLoggerLevel func(namespace, level string)
+	Metrics        worker.Metrics
+	Logger         *slog.Logger
 }
 
 // Worker is a distributed worker whose properties were checked. Run makes it work.
@@ -131,7 +134,8 @@ func (w *Worker) newHerder(clusterID string) (*distributed.Herder, error) {
 	options.Group = member
 	options.SyncTimeout, options.SyncBackoff = millis(v, "worker.sync.timeout.ms"), syncBackoff(v)
 	options.Keys, options.SignatureAlgorithm, options.VerificationAlgorithms = w.keys, v.String("inter.worker.signature.algorithm"), v.List("inter.worker.verification.algorithms")
-	options.LeaderPath = o.LeaderPath
+	options.LeaderPath, options.SetLoggerLevel = o.LeaderPath, o.SetLoggerLevel
+	options.Validator = w.validator()
 	var h *distributed.Herder
 	if o.OnLeader != nil {
 		options.OnLeader = func(ctx context.Context) { o.OnLeader(ctx, h) }
@@ -240,6 +244,33 @@ func (w *Worker) rebalanceDelay() time.Duration {
 		return defaultRebalanceDelay
 	}
 	return millis(w.values, "scheduled.rebalance.max.delay.ms")
+}
+
+func (w *Worker) validator() *herder.Validator {
+	v := w.connectorValidator()
+	v.GroupID = w.values.String("group.id")
+	v.ExactlyOnce = strings.EqualFold(w.values.String("exactly.once.source.support"), "enabled")
+	return v
+}
+
+// CheckConnector says what is wrong with the configuration of a connector that is to run
+// on this worker, as the worker would when the connector is posted.
+func (w *Worker) CheckConnector(ctx context.Context, config map[string]string) error {
+	raw := make(map[string]*string, len(config))
+	for k, v := range config {
+		raw[k] = &v
+	}
+	infos, err := w.validator().Validate(ctx, raw)
+	if err != nil {
+		return err
+	}
+	var errs *multierror.Error
+	for _, c := range infos.Configs {
+		for _, e := range c.Value.Errors {
+			errs = multierror.Append(errs, errors.New(e))
+		}
+	}
+	return errs.ErrorOrNil()
 }
 
 // Run waits for the cluster, joins the group and works until ctx ends.

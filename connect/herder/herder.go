@@ -32,10 +32,29 @@ type Herder interface {
 	// read back. created says whether the connector is new; with allowReplace unset an
 	// existing one is an *AlreadyExistsError. initial may be nil.
 	PutConnectorConfig(ctx context.Context, connector string, config storage.ConnectorConfig, initial *storage.TargetState, allowReplace bool) (created bool, info api.ConnectorInfo, err error)
+	// PatchConnectorConfig lays patch over a connector's raw configuration, in which a nil
+	// value removes the key, and goes on as PutConnectorConfig (KIP-477).
+	PatchConnectorConfig(ctx context.Context, connector string, patch storage.ConnectorConfig) (api.ConnectorInfo, error)
 	DeleteConnector(ctx context.Context, connector string) error
 	PauseConnector(ctx context.Context, connector string) error
 	ResumeConnector(ctx context.Context, connector string) error
 	StopConnector(ctx context.Context, connector string) error
+
+	// ValidateConfig checks a connector's configuration without writing it: mistakes are in
+	// the answer. PluginConfig lists the keys of a plugin by its class or alias, in the
+	// version asked for; "latest" is any.
+	ValidateConfig(ctx context.Context, config map[string]*string) (api.ConfigInfos, error)
+	PluginConfig(ctx context.Context, plugin, version string) ([]api.ConfigKeyInfo, error)
+
+	// ConnectorOffsets are the source offsets that a connector committed. AlterOffsets
+	// changes those of some partitions of a stopped connector, of equal ones the last
+	// counts; ResetOffsets removes all (KIP-875). The message says how far that goes.
+	ConnectorOffsets(ctx context.Context, connector string) (api.ConnectorOffsets, error)
+	AlterOffsets(ctx context.Context, connector string, changes []connect.OffsetChange) (api.Message, error)
+	ResetOffsets(ctx context.Context, connector string) (api.Message, error)
+
+	// SetClusterLoggerLevel asks all workers of the group to set a level (KIP-976).
+	SetClusterLoggerLevel(ctx context.Context, namespace, level string) error
 
 	// RestartConnector restarts the Connector instance alone, on the worker that has it.
 	RestartConnector(ctx context.Context, connector string) error

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hashicorp/go-multierror"
+
 	"tributary/connect"
 	"tributary/connect/plugin"
 )
@@ -43,6 +45,21 @@ func converterConfig(worker, config map[string]string, key string) (class string
 	settings = withPrefix(from, key+".")
 	settings["converter.type"] = strings.TrimSuffix(key, ".converter")
 	return class, settings
+}
+
+// CheckConverters looks up the converters that the worker's properties name.
+func CheckConverters(plugins *plugin.Registry, properties map[string]string) error {
+	var errs *multierror.Error
+	for key, kind := range map[string]plugin.Kind{"key.converter": plugin.Converter, "value.converter": plugin.Converter, "header.converter": plugin.HeaderConverter} {
+		class := properties[key]
+		if class == "" {
+			continue // missing ones are another check's concern
+		}
+		if _, err := plugins.Find(class, kind); err != nil {
+			errs = multierror.Append(errs, fmt.Errorf("invalid value %q for configuration %s: %w", class, key, err))
+		}
+	}
+	return errs.ErrorOrNil()
 }
 
 func buildConverter(plugins *plugin.Registry, worker, config map[string]string, key string, at stage) (convert, error) {

@@ -15,6 +15,7 @@ import (
 
 	"tributary/connect"
 	"tributary/connectors/mirror/replica"
+	"tributary/internal/kafka"
 )
 
 // Class names of the checkpoint connector and its task.
@@ -218,6 +219,7 @@ func (*CheckpointConnector) ValidateConfig(config map[string]string) map[string]
 	if cmp.Or(config[enabledKey], "true") == "false" {
 		return errs
 	}
+	clientErrors(errs, config, clientOf{onSource, kafka.RoleAdmin}, clientOf{onSource, kafka.RoleConsumer}, clientOf{onTarget, kafka.RoleAdmin}, clientOf{onTarget, kafka.RoleConsumer})
 	if config[emitCheckpointsKey] == "false" {
 		errs[emitCheckpointsKey] = append(errs[emitCheckpointsKey], "MirrorCheckpointConnector does nothing with "+emitCheckpointsKey+"=false: set enabled=false to switch it off")
 	}

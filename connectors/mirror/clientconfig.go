@@ -1,10 +1,14 @@
 package mirror
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/hashicorp/go-multierror"
 
 	"tributary/internal/kafka"
 )
@@ -113,4 +117,51 @@ func (s *settings) alias(at side) string {
 		return s.source
 	}
 	return s.target
+}
+
+// clientOf names one kind of client that a connector or its tasks need.
+type clientOf struct {
+	at   side
+	role kafka.Role
+}
+
+// clientErrors adds what is wrong with the settings of the clients, by the key that the
+// user wrote, or would have to write.
+func clientErrors(errs map[string][]string, props map[string]string, clients ...clientOf) {
+	for _, c := range clients {
+		own := clientProps(props, c.at, c.role)
+		delete(own, strings.TrimPrefix(pollTimeoutKey, "consumer."))
+		_, err := kafka.ParseConfig(c.role, own)
+		if err == nil {
+			continue
+		}
+		var several *multierror.Error
+		if !errors.As(err, &several) {
+			several = multierror.Append(several, err)
+		}
+		for _, e := range several.Errors {
+			key := string(c.at) + ".cluster"
+			var wrong *kafka.KeyError
+			if errors.As(e, &wrong) {
+				key = writtenAs(props, c, wrong.Key)
+			}
+			text := key + ": " + e.Error()
+			if !slices.Contains(errs[key], text) { // one setting may serve several clients
+				errs[key] = append(errs[key], text)
+			}
+		}
+	}
+}
+
+// writtenAs finds the key under which a client's setting stands in the connector's
+// configuration, that of the whole cluster if it stands nowhere.
+func writtenAs(props map[string]string, c clientOf, key string) string {
+	cluster := string(c.at) + ".cluster." + key
+	for _, candidate := range []string{string(c.at) + "." + c.role.String() + "." + key, c.role.String() + "." + key} {
+		// The dedicated mode copies a cluster's security keys to each kind of client.
+		if value, ok := props[candidate]; ok && value != props[cluster] {
+			return candidate
+		}
+	}
+	return cluster
 }

@@ -125,9 +125,20 @@ func TestConfigurationsThatCannotWorkAreRefusedByKey(t *testing.T) {
 		{"an admin of one's own", heartbeat, plus("forwarding.admin.class=com.acme.Admin"), "forwarding.admin.class"},
 		{"checkpoints off", checkpoint, plus("emit.checkpoints.enabled=false"), "emit.checkpoints.enabled"},
 		{"checkpoints without syncs", checkpoint, plus("emit.offset-syncs.enabled=false"), "emit.offset-syncs.enabled"},
+		{"no brokers of the source", source, plus(), "source.cluster.bootstrap.servers"},
+		{"no brokers of the target", heartbeat, plus(), "target.cluster.bootstrap.servers"},
+		{"a setting of a whole cluster", source, plus("source.cluster.security.protocol=CARRIER_PIGEON"), "source.cluster.security.protocol"},
+		{"a setting of one client", source, plus("source.consumer.fetch.min.bytes=few"), "source.consumer.fetch.min.bytes"},
+		{"a setting of one client in a flow", source, plus("admin.request.timeout.ms=long"), "admin.request.timeout.ms"},
+		{"a source that is not used", heartbeat, plus("source.cluster.security.protocol=CARRIER_PIGEON"), ""},
 		{"all off", checkpoint, plus("enabled=false", "emit.offset-syncs.enabled=false", "emit.checkpoints.enabled=false"), ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			for _, at := range []string{"source", "target"} {
+				if key := at + ".cluster.bootstrap.servers"; test.key != key {
+					setDefault(test.config, key, "a:1")
+				}
+			}
 			errs := test.validator.ValidateConfig(test.config)
 			if test.key == "" && len(errs) > 0 {
 				t.Errorf("refused: %v", errs)

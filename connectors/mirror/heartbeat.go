@@ -8,6 +8,7 @@ import (
 
 	"tributary/connect"
 	"tributary/connectors/mirror/replica"
+	"tributary/internal/kafka"
 )
 
 // Class names of the heartbeat connector and its task.
@@ -81,7 +82,9 @@ func (c *HeartbeatConnector) Stop(context.Context) error {
 
 // ValidateConfig implements connect.ConfigValidator.
 func (*HeartbeatConnector) ValidateConfig(config map[string]string) map[string][]string {
-	return classErrors(config)
+	errs := classErrors(config)
+	clientErrors(errs, config, clientOf{onTarget, kafka.RoleAdmin})
+	return errs
 }
 
 // AlterOffsets implements connect.OffsetAlterer.

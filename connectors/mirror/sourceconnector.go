@@ -14,6 +14,7 @@ import (
 
 	"tributary/connect"
 	"tributary/connectors/mirror/replica"
+	"tributary/internal/kafka"
 )
 
 // Class names of the source connector and its task.
@@ -227,6 +228,17 @@ func (*SourceConnector) ExactlyOnceSupport(config map[string]string) connect.Exa
 // ValidateConfig implements connect.ConfigValidator.
 func (*SourceConnector) ValidateConfig(config map[string]string) map[string][]string {
 	errs := classErrors(config, replica.TopicFilterClassKey, replica.ConfigPropertyFilterClassKey)
+	if config[enabledKey] != "false" {
+		clients := []clientOf{{onSource, kafka.RoleConsumer}, {onSource, kafka.RoleAdmin}, {onTarget, kafka.RoleAdmin}}
+		switch {
+		case config[emitSyncsKey] == "false":
+		case config[syncsLocationKey] == locationTarget:
+			clients = append(clients, clientOf{onTarget, kafka.RoleProducer})
+		default:
+			clients = append(clients, clientOf{onSource, kafka.RoleProducer})
+		}
+		clientErrors(errs, config, clients...)
+	}
 	if config[exactlyOnceKey] == "required" && !readsCommitted(config) {
 		errs[exactlyOnceKey] = append(errs[exactlyOnceKey],
 			exactlyOnceKey+"=required needs source.consumer.isolation.level=read_committed: else records of aborted transactions are mirrored, too")

@@ -58,8 +58,7 @@ func (a *Admin) CreateTopic(ctx context.Context, spec TopicSpec) error {
 // rf it fails with ErrInvalidReplicationFactor, unless fewerReplicas says to take as many as there
 // are; usedRF is what was asked for in the end.
 //
-// As in Java, missing rights to create are no error here (created is false): the topic may exist, and
-// using it will tell.
+// Missing rights to create are an *AuthorizationError; the topic may exist all the same.
 func (a *Admin) CreateCompactedTopic(ctx context.Context, name string, partitions int32, rf int16, extra map[string]string, fewerReplicas bool) (created bool, usedRF int16, err error) {
 	if fewerReplicas && rf > 1 {
 		n, err := a.BrokerCount(ctx)
@@ -82,10 +81,6 @@ func (a *Admin) CreateCompactedTopic(ctx context.Context, name string, partition
 		return false, rf, nil
 	case errors.Is(err, ErrUnsupportedVersion):
 		a.logger.Debug("the broker cannot create topics over the wire; the topic must exist", "topic", name)
-		return false, rf, nil
-	}
-	if _, denied := errors.AsType[*AuthorizationError](err); denied {
-		a.logger.Debug("no rights to create the topic; it must exist", "topic", name, "error", err)
 		return false, rf, nil
 	}
 	return false, rf, err

@@ -220,6 +220,8 @@ func (c *connection) reason(err error) string {
 		return "closed the connection during the login: check sasl.jaas.config and sasl.mechanism"
 	case closed && !c.used && c.dial.read.Load() == 0:
 		return "closed the connection without an answer: the port may expect another security.protocol than " + c.cfg.Security.Protocol
+	case closed && !c.used:
+		return "closed the connection before it answered a request: it may ask for a login, check security.protocol (" + c.cfg.Security.Protocol + ") and sasl.mechanism"
 	case closed:
 		return "closed the connection"
 	}

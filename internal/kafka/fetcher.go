@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -30,10 +31,11 @@ type Fetcher struct {
 	mu       sync.Mutex
 	parts    map[TopicPartition]*part
 	brokers  map[int32]*brokerFetcher
-	ready    []*Fetched    // in the order they came
-	readyOf  []*part       // the partition of each
-	news     chan struct{} // holds a token when ready grew
-	resolver chan struct{} // wakes the goroutine that looks things up
+	outages  map[string]int // why brokers do not answer → partitions that cannot be read for it
+	ready    []*Fetched     // in the order they came
+	readyOf  []*part        // the partition of each
+	news     chan struct{}  // holds a token when ready grew
+	resolver chan struct{}  // wakes the goroutine that looks things up
 }
 
 // part is one assigned partition. A new assignment makes a new one, so late answers to an old one are
@@ -52,6 +54,7 @@ type part struct {
 	failures int
 	problem  error
 	logged   string // the problem that was logged
+	shared   bool   // logged counts in the fetcher's outages
 	told     bool   // an error was handed to Poll
 	ends     partEnds
 }
@@ -98,6 +101,7 @@ func NewFetcher(c *Client, cfg *Config, logger *slog.Logger) *Fetcher {
 		client: c, cfg: cfg, logger: logger, run: run, cancel: cancel,
 		parts:    make(map[TopicPartition]*part),
 		brokers:  make(map[int32]*brokerFetcher),
+		outages:  make(map[string]int),
 		news:     make(chan struct{}, 1),
 		resolver: make(chan struct{}, 1),
 	}
@@ -150,6 +154,7 @@ func (f *Fetcher) remove(tp TopicPartition) {
 		return
 	}
 	delete(f.parts, tp)
+	f.unlog(p)
 	f.dropReady(p)
 }
 
@@ -317,19 +322,15 @@ func (f *Fetcher) wakeBrokers() {
 func (f *Fetcher) setProblem(p *part, err error) {
 	p.problem = err
 	if err == nil {
-		if p.logged != "" {
-			f.logger.Info("partition can be read again", "topic", p.Topic, "partition", p.Partition, "cluster", f.client.Bootstrap())
-		}
-		p.failures, p.logged, p.told = 0, "", false
+		f.logReadable(p)
+		p.failures, p.told = 0, false
 		return
 	}
+	err = f.client.withUser(err)
 	p.failures++
 	p.retryAt = time.Now().Add(f.cfg.Backoff(p.failures - 1))
-	lasting := p.failures >= quietFailures || !IsRetriable(err)
-	if text := err.Error(); lasting && p.logged != text {
-		p.logged = text
-		f.logger.Warn("partition cannot be read, trying on", "topic", p.Topic, "partition", p.Partition,
-			"cluster", f.client.Bootstrap(), "reason", text)
+	if p.failures >= quietFailures || !IsRetriable(err) {
+		f.logProblem(p, err)
 	}
 	if !p.told && !IsRetriable(err) {
 		p.told = true
@@ -339,3 +340,47 @@ func (f *Fetcher) setProblem(p *part, err error) {
 
 // quietFailures is how often in a row something must fail to be logged.
 const quietFailures = 4
+
+// logProblem writes one line for a partition, or one for all partitions that cannot be read for the same reason when
+// that is no broker's answer: a cluster that is away is one event, however many partitions it has.
+func (f *Fetcher) logProblem(p *part, err error) {
+	text := err.Error()
+	if p.logged == text {
+		return
+	}
+	f.unlog(p)
+	p.logged = text
+	if _, answered := errors.AsType[*ServerError](err); answered {
+		f.logger.Warn("partition cannot be read, trying on", "topic", p.Topic, "partition", p.Partition,
+			"cluster", f.client.Bootstrap(), "reason", text)
+		return
+	}
+	p.shared = true
+	f.outages[text]++
+	if f.outages[text] == 1 {
+		f.logger.Warn("cluster cannot be read, trying on", "cluster", f.client.Bootstrap(), "reason", text)
+	}
+}
+
+// logReadable takes back what logProblem said.
+func (f *Fetcher) logReadable(p *part) {
+	logged, shared := p.logged, p.shared
+	f.unlog(p)
+	switch {
+	case logged == "":
+	case !shared:
+		f.logger.Info("partition can be read again", "topic", p.Topic, "partition", p.Partition, "cluster", f.client.Bootstrap())
+	case len(f.outages) == 0:
+		f.logger.Info("cluster can be read again", "cluster", f.client.Bootstrap())
+	}
+}
+
+// unlog forgets what was logged about a partition.
+func (f *Fetcher) unlog(p *part) {
+	if p.shared {
+		if f.outages[p.logged]--; f.outages[p.logged] == 0 {
+			delete(f.outages, p.logged)
+		}
+	}
+	p.logged, p.shared = "", false
+}

@@ -14,6 +14,9 @@ type brokerFetcher struct {
 	node int32
 	wake chan struct{}
 	conn *connection // owned by the goroutine
+	// muted is until when the broker's quotas silence the connection. sarama would wait for that inside the next
+	// call, where no context ends the wait.
+	muted time.Time
 }
 
 // broker makes sure that a broker's goroutine runs, and wakes it. The lock is held.
@@ -33,6 +36,9 @@ func (b *brokerFetcher) loop() {
 	defer timer.Stop()
 	for b.f.run.Err() == nil {
 		parts, wait := b.choose()
+		if rest := time.Until(b.muted); len(parts) > 0 && rest > 0 {
+			parts, wait = nil, rest
+		}
 		if len(parts) > 0 {
 			b.fetch(parts)
 			continue
@@ -188,6 +194,9 @@ func (b *brokerFetcher) ask(parts []asked) (*sarama.FetchResponse, error) {
 		resp, err = broker.Fetch(req)
 		return err
 	})
+	if err == nil && resp.ThrottleTime > 0 {
+		b.muted = time.Now().Add(resp.ThrottleTime)
+	}
 	return resp, err
 }
 

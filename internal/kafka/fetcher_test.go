@@ -275,6 +275,41 @@ func TestATopicCreatedLaterIsReadFromItsBeginning(t *testing.T) {
 	}
 }
 
+func TestAnOutageIsOneLineHoweverManyPartitions(t *testing.T) {
+	c := startCluster(t, localkafka.Options{Topics: map[string]int32{"many": 30}})
+	lines := &logLines{}
+	f := NewFetcher(newTestClient(t, c.Bootstrap()), testConfig(t, RoleConsumer, c.Bootstrap()), slog.New(lines))
+	t.Cleanup(f.Close)
+	positions := make(map[TopicPartition]int64)
+	for i := range int32(30) {
+		positions[TopicPartition{"many", i}] = Earliest
+	}
+	if err := c.StopBroker(0); err != nil {
+		t.Fatal(err)
+	}
+	f.Assign(positions)
+	eventually(t, "all partitions fail for long", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for _, p := range f.parts {
+			if p.logged == "" {
+				return false
+			}
+		}
+		return true
+	})
+	if err := c.StartBroker(0); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all partitions can be read", func() bool { return len(f.Problems()) == 0 })
+
+	got := lines.all()
+	if len(got) != 2 || !strings.HasPrefix(got[0], "WARN cluster cannot be read, trying on cluster="+c.Bootstrap()) ||
+		!strings.HasPrefix(got[1], "INFO cluster can be read again cluster="+c.Bootstrap()) {
+		t.Errorf("logged %q, want one line for the beginning and one for the end", got)
+	}
+}
+
 func TestPauseKeepsWhatIsFetchedForResume(t *testing.T) {
 	c := startCluster(t, localkafka.Options{Topics: map[string]int32{"a": 2}})
 	p := newTestProducer(t, c.Bootstrap())

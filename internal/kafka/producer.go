@@ -289,7 +289,7 @@ func (p *Producer) awaitTopic(ctx context.Context, topic string) error {
 			return ctx.Err()
 		}
 		if !IsRetriable(err) {
-			return fmt.Errorf("asking for the partitions of the topic %s: %w", topic, withOperation(err, "describe"))
+			return fmt.Errorf("asking for the partitions of the topic %s: %w", topic, p.client.withUser(withOperation(err, "describe")))
 		}
 		pause := p.cfg.Backoff(attempt)
 		if time.Now().Add(pause).After(deadline) {

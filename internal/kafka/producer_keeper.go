@@ -111,7 +111,7 @@ func (p *Producer) revive(due []*queue) {
 			q.lastErr = l.err
 		}
 		if !IsRetriable(q.lastErr) && p.run.Err() == nil {
-			p.giveUp(q, withOperation(q.lastErr, "write"))
+			p.giveUp(q, p.client.withUser(withOperation(q.lastErr, "write")))
 			continue
 		}
 		q.failures++

@@ -20,6 +20,7 @@ type sender struct {
 	queues   []*queue // with batches to send, in the order they came
 	inFlight int      // requests
 	conn     *connection
+	muted    time.Time // until when the broker's quotas silence the connection; see brokerFetcher
 }
 
 // sender returns the sender to a broker, starting it first. The lock is held.
@@ -83,6 +84,9 @@ func (s *sender) drain() (ready []*batch, wait time.Duration) {
 		return nil, wait
 	}
 	now, total := time.Now(), 0
+	if rest := s.muted.Sub(now); rest > 0 {
+		return nil, rest
+	}
 	left := s.queues[:0]
 	for _, q := range s.queues {
 		b := q.batches[0]
@@ -295,6 +299,9 @@ func (p *Producer) handle(a *reply) {
 		p.failed(b, err, a.sent && a.err != nil)
 	}
 	p.mu.Lock()
+	if a.resp != nil && a.resp.ThrottleTime > 0 {
+		a.sender.muted = time.Now().Add(a.resp.ThrottleTime)
+	}
 	a.sender.inFlight--
 	a.sender.signal()
 	p.mu.Unlock()
@@ -321,7 +328,7 @@ func (p *Producer) outcomeOf(a *reply, b *batch) (offset, logAppendTime int64, e
 	case sarama.ErrDuplicateSequenceNumber: // stored by an attempt whose answer was lost
 		return -1, logAppendTime, nil
 	}
-	return 0, 0, withOperation(serverError(block.Err, block.ErrorMessage, b.queue.Topic), "write")
+	return 0, 0, p.client.withUser(withOperation(serverError(block.Err, block.ErrorMessage, b.queue.Topic), "write"))
 }
 
 // failed sends a batch again if that can help, else reports it.

@@ -67,6 +67,14 @@ func (t Topic) ensure(ctx context.Context, admin *kafka.Admin, cfg *kafka.Config
 	delete(configs, "cleanup.policy")
 
 	created, err := t.create(ctx, admin, cfg, configs, logger)
+	if _, denied := errors.AsType[*kafka.AuthorizationError](err); denied {
+		// Somebody else may have made it. One that may not even be looked at counts as there:
+		// reading it will tell.
+		there, lookErr := admin.DescribeTopics(ctx, t.Name)
+		if _, ok := there[t.Name]; ok || lookErr != nil {
+			err = nil
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("%s=%s: the topic cannot be created: %w", t.Key, t.Name, err)
 	}

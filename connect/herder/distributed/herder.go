@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/go-multierror"
+
 	"tributary/connect"
 	"tributary/connect/group"
 	"tributary/connect/group/protocol"
@@ -69,8 +71,9 @@ type Options struct {
 	Group     Group
 	// NewRunner makes the worker that reports to the given listener.
 	NewRunner func(worker.Listener) (Runner, error)
-	// Validate checks a connector configuration before it is written; nil accepts all.
-	Validate func(ctx context.Context, config map[string]string) error
+	// Validator checks connector configurations before they are written, and for those who
+	// ask. Nil accepts all.
+	Validator *herder.Validator
 
 	// SyncTimeout bounds reading the config topic after a round, and SyncBackoff is the
 	// pause after it failed (worker.sync.timeout.ms, worker.unsync.backoff.ms).
@@ -88,7 +91,10 @@ type Options struct {
 	// OnLeader, if set, is called on a goroutine of its own each time this worker settles
 	// a round as leader that it did not lead before.
 	OnLeader func(ctx context.Context)
-	Logger   *slog.Logger
+	// SetLoggerLevel, if set, is called when a log level was set for the whole group. It
+	// must return at once.
+	SetLoggerLevel func(namespace, level string)
+	Logger         *slog.Logger
 }
 
 // Herder is a herder.Herder for one member of a Connect group.
@@ -210,33 +216,41 @@ func (h *Herder) Run(ctx context.Context) error {
 	return nil
 }
 
+// storeGrace is how long the other stores may go on starting after one has failed: what
+// is wrong with one is often wrong with all, and should be said at once.
+const storeGrace = time.Second
+
 // startStores starts the three stores side by side: each creates a topic and reads one.
 func (h *Herder) startStores(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+	startCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	starts := map[string]func() error{
-		"offset": func() error { return h.opts.Offsets.Start(ctx) },
-		"status": func() error { return h.opts.Statuses.Start(ctx) },
-		"config": func() error { return h.opts.Configs.Start(ctx, h) },
+	starts := []struct {
+		name  string
+		start func() error
+	}{
+		{"config", func() error { return h.opts.Configs.Start(startCtx, h) }},
+		{"offset", func() error { return h.opts.Offsets.Start(startCtx) }},
+		{"status", func() error { return h.opts.Statuses.Start(startCtx) }},
 	}
-	failures := make(chan error, len(starts))
-	for name, start := range starts {
-		go func() {
-			err := start()
-			if err != nil {
-				err = fmt.Errorf("start the %s store: %w", name, err)
+	failures := make([]error, len(starts))
+	var wg sync.WaitGroup
+	for i, s := range starts {
+		wg.Go(func() {
+			if err := s.start(); err != nil {
+				failures[i] = fmt.Errorf("start the %s store: %w", s.name, err)
+				time.AfterFunc(storeGrace, cancel)
 			}
-			failures <- err
-		}()
+		})
 	}
-	var first error
-	for range starts {
-		if err := <-failures; err != nil && first == nil {
-			first = err
-			cancel()
+	wg.Wait()
+	var errs *multierror.Error
+	for _, err := range failures {
+		// Stores that only stopped because another one failed have nothing to say.
+		if err != nil && (ctx.Err() != nil || !errors.Is(err, context.Canceled)) {
+			errs = multierror.Append(errs, err)
 		}
 	}
-	return first
+	return errs.ErrorOrNil()
 }
 
 // stopBudget bounds the farewells to the cluster when the worker stops.

@@ -40,10 +40,8 @@ func (h *Herder) PutConnectorConfig(ctx context.Context, connector string, confi
 	if err := h.awaitReady(ctx); err != nil {
 		return false, api.ConnectorInfo{}, err
 	}
-	if h.opts.Validate != nil {
-		if err := h.opts.Validate(ctx, withoutNulls(config)); err != nil {
-			return false, api.ConnectorInfo{}, err
-		}
+	if err := h.check(ctx, config); err != nil {
+		return false, api.ConnectorInfo{}, err
 	}
 	if err := h.requireLeader(); err != nil {
 		return false, api.ConnectorInfo{}, err
@@ -63,6 +61,102 @@ func (h *Herder) PutConnectorConfig(ctx context.Context, connector string, confi
 		return err
 	})
 	return created, info, err
+}
+
+// check validates a configuration that is about to be written.
+func (h *Herder) check(ctx context.Context, config storage.ConnectorConfig) error {
+	if h.opts.Validator == nil {
+		return nil
+	}
+	infos, err := h.opts.Validator.Validate(ctx, config)
+	if err != nil {
+		return err
+	}
+	return herder.Refusal(infos)
+}
+
+var errNoValidator = errors.New("this worker does not validate configurations")
+
+// ValidateConfig implements herder.Herder.
+func (h *Herder) ValidateConfig(ctx context.Context, config map[string]*string) (api.ConfigInfos, error) {
+	if h.opts.Validator == nil {
+		return api.ConfigInfos{}, errNoValidator
+	}
+	return h.opts.Validator.Validate(ctx, config)
+}
+
+// PluginConfig implements herder.Herder.
+func (h *Herder) PluginConfig(_ context.Context, plugin, version string) ([]api.ConfigKeyInfo, error) {
+	if h.opts.Validator == nil {
+		return nil, errNoValidator
+	}
+	return h.opts.Validator.PluginConfig(plugin, version)
+}
+
+// PatchConnectorConfig implements herder.Herder.
+func (h *Herder) PatchConnectorConfig(ctx context.Context, connector string, patch storage.ConnectorConfig) (info api.ConnectorInfo, err error) {
+	if err := h.awaitReady(ctx); err != nil {
+		return info, err
+	}
+	for {
+		if err := h.requireLeader(); err != nil {
+			return info, err
+		}
+		current, ok := h.snapshot().RawConnectorConfig(connector)
+		if !ok {
+			return info, herder.ConnectorNotFound(connector)
+		}
+		patched := patchedConfig(current, patch)
+		if err := h.check(ctx, patched); err != nil {
+			return info, err
+		}
+		done := false
+		err := h.write(ctx, "writing a config for connector "+connector+" to the config topic", func(ctx context.Context) error {
+			if err := h.requireLeader(); err != nil {
+				return err
+			}
+			// The check took place outside of the writer: it may ask the connector, which is
+			// slow. What was written meanwhile must not be undone.
+			if now, ok := h.snapshot().RawConnectorConfig(connector); !ok || !sameConfig(now, current) {
+				return nil
+			}
+			done = true
+			if err := h.opts.Configs.PutConnectorConfig(ctx, connector, patched, nil); err != nil {
+				return fmt.Errorf("Error writing connector configuration to Kafka: %w", err)
+			}
+			info, err = h.info(h.snapshot(), connector)
+			return err
+		})
+		if done || err != nil {
+			return info, err
+		}
+	}
+}
+
+func patchedConfig(current, patch storage.ConnectorConfig) storage.ConnectorConfig {
+	patched := maps.Clone(current)
+	for key, value := range patch {
+		if value == nil {
+			delete(patched, key)
+		} else {
+			patched[key] = value
+		}
+	}
+	return patched
+}
+
+func sameConfig(a, b storage.ConnectorConfig) bool {
+	return maps.EqualFunc(a, b, func(x, y *string) bool { return x == y || x != nil && y != nil && *x == *y })
+}
+
+// SetClusterLoggerLevel implements herder.Herder. Any worker may write it.
+func (h *Herder) SetClusterLoggerLevel(ctx context.Context, namespace, level string) error {
+	if err := h.awaitReady(ctx); err != nil {
+		return err
+	}
+	return h.write(ctx, "writing a log level to the config topic", func(ctx context.Context) error {
+		return h.opts.Configs.PutLoggerLevel(ctx, namespace, level)
+	})
 }
 
 // DeleteConnector implements herder.Herder.

@@ -277,8 +277,10 @@ func (h *Herder) SessionKeyUpdated(storage.SessionKey) {
 	})
 }
 
-// LoggerLevelChanged implements storage.ConfigEvents. Cluster-wide levels need the
-// loggers of the process, which the composition root owns.
+// LoggerLevelChanged implements storage.ConfigEvents.
 func (h *Herder) LoggerLevelChanged(namespace, level string) {
-	h.log.Debug("A log level was set for the group", "namespace", namespace, "level", level)
+	h.log.Info("A log level was set for the group", "namespace", namespace, "level", level)
+	if h.opts.SetLoggerLevel != nil {
+		h.opts.SetLoggerLevel(namespace, level)
+	}
 }

@@ -139,12 +139,35 @@ func (m *mirrorMaker) start() error {
 			continue
 		}
 		m.workers = append(m.workers, w)
+		for _, e := range m.checkConnectors(f, w) {
+			errs = multierror.Append(errs, fmt.Errorf("flow %s: %w", f, e))
+		}
 	}
 	if err := errs.ErrorOrNil(); err != nil {
 		m.process.Stop()
 		return &cli.ConfigError{Err: err}
 	}
 	return nil
+}
+
+// checkConnectors validates what will be posted for a flow, so that a mistake ends the
+// process at once: nobody reads the log of one that seems to run.
+func (m *mirrorMaker) checkConnectors(f Flow, w *cli.Worker) []error {
+	var errs []error
+	said := map[string]bool{}
+	for _, class := range connectors {
+		err := w.CheckConnector(context.Background(), m.config.ConnectorProps(f, class, m.known().Connector))
+		if err == nil {
+			continue
+		}
+		for _, e := range cli.Errors(err) {
+			if !said[e.Error()] { // keys that the connectors share are wrong for each of them
+				said[e.Error()] = true
+				errs = append(errs, e)
+			}
+		}
+	}
+	return errs
 }
 
 // say tells what the file means, and which of its keys mean nothing.
@@ -234,7 +257,9 @@ func (m *mirrorMaker) run(ctx context.Context) error {
 			}
 			if err := w.Run(ctx); err != nil {
 				mu.Lock()
-				errs = multierror.Append(errs, fmt.Errorf("flow %s: %w", m.flows[i], err))
+				for _, e := range cli.Errors(err) {
+					errs = multierror.Append(errs, fmt.Errorf("flow %s: %w", m.flows[i], e))
+				}
 				mu.Unlock()
 				cancel()
 			}

@@ -1,0 +1,164 @@
+package maker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tributary/api"
+	"tributary/connect/cli"
+	"tributary/connect/herder"
+	"tributary/connectors/standard"
+	"tributary/internal/logging"
+	"tributary/storage"
+)
+
+func TestClustersTakesAllArgumentsThatFollowAsInJava(t *testing.T) {
+	for _, test := range []struct{ in, want string }{
+		{"mm2.properties", "mm2.properties"},
+		{"mm2.properties --clusters a", "mm2.properties --clusters=a"},
+		{"mm2.properties --clusters a b", "mm2.properties --clusters=a --clusters=b"},
+		{"mm2.properties --clusters a b --version", "mm2.properties --clusters=a --clusters=b --version"},
+		{"--clusters=a mm2.properties", "--clusters=a mm2.properties"},
+	} {
+		if diff := cmp.Diff(strings.Fields(test.want), spreadClusters(strings.Fields(test.in))); diff != "" {
+			t.Errorf("%s: %s", test.in, diff)
+		}
+	}
+}
+
+func TestFilesThatCannotBeRunAreRefusedBeforeAnythingStarts(t *testing.T) {
+	two := "clusters=a,b\na.bootstrap.servers=127.0.0.1:1\nb.bootstrap.servers=127.0.0.1:1\na->b.enabled=true\nlisteners=http://127.0.0.1:0\n"
+	for name, test := range map[string]struct {
+		file    string
+		targets []string
+		want    []string
+	}{
+		"a target that is no cluster":  {two, []string{"c"}, []string{`--clusters names "c", which is not one of clusters=a,b`}},
+		"no flow into the target":      {two + "emit.heartbeats.enabled=false\n", []string{"a"}, []string{"no flow leads into --clusters a"}},
+		"a provider that is not there": {two + "config.providers=vault\n", nil, []string{"config.providers.vault.class"}},
+		"workers of several flows": {two + "a.session.timeout.ms=soon\nb.security.protocol=PIGEON\n", nil,
+			[]string{"flow a->b: ", "PIGEON", "flow b->a: ", "session.timeout.ms", "soon"}},
+		"an advertised port": {two + "rest.advertised.port=many\n", nil, []string{`rest.advertised.port is "many": it must be a port between 1 and 65535`}},
+		"a listener":         {strings.Replace(two, "http://127.0.0.1:0", "8083", 1), nil, []string{"8083", "protocol://hostname:port"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := Run(t.Context(), properties(test.file), test.targets, standard.Plugins(), slog.New(slog.DiscardHandler))
+			var wrong *cli.ConfigError
+			if !errors.As(err, &wrong) {
+				t.Fatalf("got %v, want a *cli.ConfigError", err)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q is not in:\n%v", want, err)
+				}
+			}
+		})
+	}
+}
+
+func TestTheStartTellsWhatTheFileMeans(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out bytes.Buffer
+	log, _ := logging.New(&out, logging.Options{})
+	file := "source.bootstrap.servers=127.0.0.1:1\ntarget.bootstrap.servers=127.0.0.1:1\nlisteners=http://127.0.0.1:0\ntarget.topcis=x\n"
+	if err := Run(ctx, properties(file), nil, standard.Plugins(), log); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"flows=source->target heartbeats only=target->source",
+		"The file has no clusters line: mirroring the cluster source into the cluster target",
+		"WARN target.topcis is not read by anything: topcis is no key of a worker or a Kafka client",
+		"Tributary MirrorMaker stopped",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in:\n%s", want, out.String())
+		}
+	}
+}
+
+// group is a herder that holds configurations and refuses as told.
+type group struct {
+	herder.Herder
+	configs map[string]storage.ConnectorConfig
+	refuse  []error // one for each of the next writes
+	written []string
+}
+
+func (g *group) ConnectorConfig(_ context.Context, name string) (storage.ConnectorConfig, error) {
+	if c, ok := g.configs[name]; ok {
+		return c, nil
+	}
+	return nil, &herder.NotFoundError{Message: name + " is not here"}
+}
+
+func (g *group) PutConnectorConfig(_ context.Context, name string, config storage.ConnectorConfig, _ *storage.TargetState, replace bool) (bool, api.ConnectorInfo, error) {
+	if len(g.refuse) > 0 {
+		err := g.refuse[0]
+		g.refuse = g.refuse[1:]
+		if err != nil {
+			return false, api.ConnectorInfo{}, err
+		}
+	}
+	if !replace {
+		return false, api.ConnectorInfo{}, errors.New("must be allowed to replace")
+	}
+	g.configs[name] = config
+	g.written = append(g.written, name)
+	return true, api.ConnectorInfo{}, nil
+}
+
+func TestConnectorsAreWrittenOnceAndAgainWhenTheFileSaysOtherwise(t *testing.T) {
+	flow := Flow{"source", "target"}
+	maker := func(file string) *mirrorMaker {
+		return &mirrorMaker{config: parse(t, "source.bootstrap.servers=s:1\ntarget.bootstrap.servers=t:2\n"+file), log: slog.New(slog.DiscardHandler)}
+	}
+	g := &group{configs: map[string]storage.ConnectorConfig{}}
+	log := slog.New(slog.DiscardHandler)
+
+	maker("").post(t.Context(), flow, g, log)
+	if diff := cmp.Diff([]string{"MirrorSourceConnector", "MirrorHeartbeatConnector", "MirrorCheckpointConnector"}, g.written); diff != "" {
+		t.Fatal(diff)
+	}
+	for _, name := range g.written {
+		class := *g.configs[name]["connector.class"]
+		if class != "org.apache.kafka.connect.mirror."+name || *g.configs[name]["name"] != name || *g.configs[name]["enabled"] != "true" {
+			t.Errorf("%s: %v", name, slices.Sorted(maps.Keys(g.configs[name])))
+		}
+	}
+	g.written = nil
+	maker("").post(t.Context(), flow, g, log)
+	if len(g.written) > 0 {
+		t.Errorf("the same file wrote %v again", g.written)
+	}
+	maker("source->target.tasks.max=4\n").post(t.Context(), flow, g, log)
+	if len(g.written) != 3 || *g.configs["MirrorSourceConnector"]["tasks.max"] != "4" {
+		t.Errorf("another file wrote %v", g.written)
+	}
+}
+
+func TestAConnectorThatIsRefusedIsToldAndTheOthersAreWritten(t *testing.T) {
+	var out bytes.Buffer
+	log, _ := logging.New(&out, logging.Options{})
+	m := &mirrorMaker{config: parse(t, "source.bootstrap.servers=s:1\ntarget.bootstrap.servers=t:2\n"), log: log}
+	g := &group{configs: map[string]storage.ConnectorConfig{}, refuse: []error{&herder.BadRequestError{Message: "tasks.max is many"}}}
+
+	m.post(t.Context(), Flow{"source", "target"}, g, log)
+
+	if diff := cmp.Diff([]string{"MirrorHeartbeatConnector", "MirrorCheckpointConnector"}, g.written); diff != "" {
+		t.Error(diff)
+	}
+	want := fmt.Sprintf("ERROR [MirrorSourceConnector] The connector was not configured error=%q", "tasks.max is many")
+	if !strings.Contains(out.String(), want) || strings.Count(out.String(), "\n") != 1 {
+		t.Errorf("the log is not one line with %q:\n%s", want, out.String())
+	}
+}

@@ -1,0 +1,148 @@
+package integration
+
+import (
+	"fmt"
+	"testing"
+
+	"tributary/internal/localkafka"
+	"tributary/test/cluster"
+	"tributary/test/cluster/realkafka"
+)
+
+// The lines that tell of a cluster's state.
+const (
+	cannotBeUsed = "Kafka cluster cannot be used yet"
+	answers      = "Kafka cluster answers"
+)
+
+func TestATargetThatIsDownAtTheStartIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	source := cluster.StartKafka(t, localkafka.Options{Topics: map[string]int32{"orders": 2}})
+	source.Produce("orders", cluster.Numbered(0, 100, 2)...)
+	port := realkafka.FreePort(t)
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	w := cluster.Start(t, cluster.MirrorMaker, "source.bootstrap.servers="+source.Bootstrap()+"\ntarget.bootstrap.servers="+address+"\n"+anyPort)
+
+	line := w.Log.Await(cannotBeUsed, address, "flow=source->target")
+	requireText(t, line, "WARN", "refuses the connection", "nothing listens on that port")
+	target := cluster.StartKafka(t, localkafka.Options{Ports: []int{port}})
+
+	awaitMirror(t, source, target, "orders")
+	w.API().AwaitState(heartbeatConnector, "RUNNING", 1)
+	requireLines(t, w.Log, 1, cannotBeUsed, address, "flow=source->target")
+	requireLines(t, w.Log, 1, answers, address, "flow=source->target")
+	w.Stop() // before its target, which began after it
+}
+
+func TestASourceThatIsDownAtTheStartIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	target := cluster.StartKafka(t, localkafka.Options{})
+	port := realkafka.FreePort(t)
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	w := cluster.Start(t, cluster.MirrorMaker, "source.bootstrap.servers="+address+"\ntarget.bootstrap.servers="+target.Bootstrap()+"\n"+anyPort)
+
+	w.Log.Await(cannotBeUsed, address, "["+sourceConnector+"]", "refuses the connection")
+	// What the source has no part in works meanwhile.
+	w.API().AwaitState(heartbeatConnector, "RUNNING", 1)
+	target.AwaitRecords("heartbeats", 1, cluster.Patience)
+
+	source := cluster.StartKafka(t, localkafka.Options{Ports: []int{port}, Topics: map[string]int32{"orders": 2}})
+	source.Produce("orders", cluster.Numbered(0, 100, 2)...)
+	awaitMirror(t, source, target, "orders")
+	requireLines(t, w.Log, 1, cannotBeUsed, address, "["+sourceConnector+"]", "flow=source->target")
+	requireLines(t, w.Log, 1, answers, address, "["+sourceConnector+"]", "flow=source->target")
+	w.Stop() // before its source, which began after it
+}
+
+// goAwayFor takes a cluster away, does something once a client has noticed, and brings it back.
+func goAwayFor(t *testing.T, w *cluster.Worker, k *cluster.Kafka, what func()) {
+	t.Helper()
+	k.GoAway()
+	w.Log.Await("WARN", k.Bootstrap(), "trying")
+	what()
+	k.ComeBack()
+}
+
+func TestWorkGoesOnWhenTheSourceWasAway(t *testing.T) {
+	t.Parallel()
+	source, target := startPair(t, map[string]int32{"orders": 2})
+	source.Produce("orders", cluster.Numbered(0, 100, 2)...)
+	w := cluster.Start(t, cluster.MirrorMaker, twoLines(source, target)+anyPort)
+	awaitMirror(t, source, target, "orders")
+
+	goAwayFor(t, w, source, func() {})
+	source.Produce("orders", cluster.Numbered(100, 200, 2)...)
+
+	awaitMirror(t, source, target, "orders")
+	source.CreateTopic("new", 1, nil)
+	source.Produce("new", cluster.Numbered(0, 10, 1)...)
+	awaitMirror(t, source, target, "new")
+	w.API().AwaitState(sourceConnector, "RUNNING", 1)
+	w.Flow("target", "source").AwaitState(heartbeatConnector, "RUNNING", 1)
+	w.Stop()
+}
+
+func TestWorkGoesOnWhenTheTargetWasAway(t *testing.T) {
+	t.Parallel()
+	source, target := startPair(t, map[string]int32{"orders": 2})
+	source.Produce("orders", cluster.Numbered(0, 100, 2)...)
+	w := cluster.Start(t, cluster.MirrorMaker, twoLines(source, target)+anyPort)
+	awaitMirror(t, source, target, "orders")
+
+	goAwayFor(t, w, target, func() { source.Produce("orders", cluster.Numbered(100, 200, 2)...) })
+	source.Produce("orders", cluster.Numbered(200, 300, 2)...)
+
+	awaitMirror(t, source, target, "orders")
+	w.API().AwaitState(sourceConnector, "RUNNING", 1)
+	w.Stop()
+}
+
+func TestBrokenConnectionsAndLostAnswersCostNothing(t *testing.T) {
+	t.Parallel()
+	source, target := startPair(t, map[string]int32{"orders": 2})
+	w := cluster.Start(t, cluster.MirrorMaker, twoLines(source, target)+anyPort)
+	next := 0
+	produce := func() {
+		source.Produce("orders", cluster.Numbered(next, next+100, 2)...)
+		next += 100
+	}
+	produce()
+	awaitMirror(t, source, target, "orders")
+	for range 5 {
+		target.Refuse(localkafka.Produce, 1)
+		produce()
+		source.DropConnections()
+		produce()
+		target.DropConnections()
+		target.Fail(localkafka.Fault{API: localkafka.Produce, Code: notLeader, Topic: "source.orders", Times: 2})
+		produce()
+		awaitMirror(t, source, target, "orders")
+	}
+	w.API().AwaitState(sourceConnector, "RUNNING", 1)
+	requireLines(t, w.Log, 0, "ERROR")
+}
+
+// notLeader is Kafka's NOT_LEADER_OR_FOLLOWER.
+const notLeader = 6
+
+func TestAClusterThatGoesAndComesIsToldOnceEach(t *testing.T) {
+	t.Parallel()
+	source, target := startPair(t, map[string]int32{"orders": 8})
+	source.Produce("orders", cluster.Numbered(0, 80, 8)...)
+	w := cluster.Start(t, cluster.MirrorMaker, twoLines(source, target)+anyPort)
+	awaitMirror(t, source, target, "orders")
+
+	goAwayFor(t, w, source, func() {
+		w.Log.Await("WARN", "["+sourceConnector+"|task-0]", source.Bootstrap())
+	})
+	source.Produce("orders", cluster.Numbered(80, 160, 8)...)
+	awaitMirror(t, source, target, "orders")
+
+	// Every part of the program that reads from the source may say it, but not once for each partition.
+	requireLines(t, w.Log, 1, "WARN", "["+sourceConnector+"|task-0]", source.Bootstrap())
+	if lines := w.Log.Lines("WARN", "mm2-offsets.target.internal"); len(lines) > 1 {
+		t.Errorf("%d lines about the offsets topic, want 1 at most", len(lines))
+	}
+	w.Log.Await("INFO", "["+sourceConnector+"|task-0]", source.Bootstrap())
+	requireLines(t, w.Log, 1, "INFO", "["+sourceConnector+"|task-0]", source.Bootstrap())
+}
