@@ -56,7 +56,7 @@ func (c *committer) run(ctx context.Context) {
 // commitLogged is commit for callers that go on whatever happens.
 func (c *committer) commitLogged(ctx context.Context) {
 	if err := c.commit(ctx); err != nil && ctx.Err() == nil {
-		c.logger.Error("Offsets could not be committed; they are kept for the next commit.", "error", err)
+		c.logger.Error("Offsets could not be committed; they are kept for the next commit", "error", err)
 	}
 }
 
@@ -81,7 +81,7 @@ func (c *committer) commit(ctx context.Context) error {
 		return nil
 	}
 	if err := guard(func() error { return c.task.Commit(ctx) }); err != nil {
-		c.logger.Error("The task's Commit failed; its offsets are committed all the same.", "error", err)
+		c.logger.Error("The task's Commit failed; its offsets are committed all the same", "error", err)
 	}
 	return nil
 }

@@ -139,7 +139,7 @@ func (c *connectorRun) cutOff() {
 	c.reports.cutOff(storage.StateUnassigned)
 	c.sever()
 	c.scope.close() // now, lest it takes away the metrics of a successor
-	c.logger.Error("The connector did not stop in time and was cut off.")
+	c.logger.Error("The connector did not stop in time and was cut off")
 }
 
 func (c *connectorRun) build() error {
@@ -172,7 +172,7 @@ func versionOf(instance any, p plugin.Plugin) string {
 func (c *connectorRun) transition(target storage.TargetState) {
 	switch {
 	case c.phase == failed && target != storage.Stopped:
-		c.logger.Error("The connector has failed; it has to be restarted before its state can change.", "target_state", target)
+		c.logger.Error("The connector has failed; it has to be restarted before its state can change", "target_state", target)
 	case target == storage.Started:
 		c.start()
 	case target == storage.Paused:
@@ -208,7 +208,7 @@ func (c *connectorRun) start() {
 		c.reports.is(storage.StateRunning, "")
 		c.reports.unlessCut(func() { c.worker.options.Listener.TaskConfigsRequested(c.name) })
 	case ctx.Err() != nil: // asked to: to stop, or by a newer wish
-		c.logger.Info("The connector's start was broken off.", "error", err)
+		c.logger.Info("The connector's start was broken off", "error", err)
 	default:
 		cancel()
 		c.fail(err)
@@ -226,7 +226,7 @@ func (c *connectorRun) suspend(to phase, state storage.State) {
 			c.fail(err)
 			return
 		}
-		c.logger.Error("The connector failed to stop; it is shown as STOPPED all the same.", "error", err)
+		c.logger.Error("The connector failed to stop; it is shown as STOPPED all the same", "error", err)
 	}
 	c.phase = to
 	c.reports.is(state, "")
@@ -251,11 +251,11 @@ func (c *connectorRun) stopPlugin() error {
 // stopped when the connector is: what it still does may explain the failure.
 func (c *connectorRun) fail(err error) {
 	if c.phase == failed {
-		c.logger.Error("The connector failed again.", "error", err)
+		c.logger.Error("The connector failed again", "error", err)
 		return
 	}
 	c.phase = failed
-	c.logger.Error("The connector failed.", "error", err)
+	c.logger.Error("The connector failed", "error", err)
 	c.reports.is(storage.StateFailed, trace(err))
 }
 
@@ -269,7 +269,7 @@ func (c *connectorRun) shutdown() {
 		call.reply <- configsReply{err: &NotRunningError{Connector: c.name}}
 	}
 	if err := c.stopPlugin(); err != nil {
-		c.logger.Error("The connector failed to stop.", "error", err)
+		c.logger.Error("The connector failed to stop", "error", err)
 		c.reports.is(storage.StateFailed, trace(err))
 		return
 	}
@@ -318,7 +318,7 @@ func (c *connectorRun) makeTaskConfigs(ctx context.Context) ([]map[string]string
 			c.fail(err)
 			return nil, err
 		}
-		c.logger.Warn("The connector has more tasks than tasks.max allows; they run because tasks.max.enforce is off.", "tasks", len(configs), "max", limit)
+		c.logger.Warn("The connector has more tasks than tasks.max allows; they run because tasks.max.enforce is off", "tasks", len(configs), "max", limit)
 	}
 	out := make([]map[string]string, len(configs))
 	for i, config := range configs {

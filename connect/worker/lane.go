@@ -40,7 +40,7 @@ func (t *taskRun) loop() error {
 		case ctx.Err() != nil && errors.Is(err, context.Canceled):
 			// The pause broke off the Poll.
 		case asksAgain(err):
-			t.logger.Warn("The task failed to poll and is asked again.", "error", err)
+			t.logger.Warn("The task failed to poll and is asked again", "error", err)
 			sleep(ctx, pollRetryPause)
 		default:
 			return err

@@ -46,7 +46,7 @@ func (d *delivery) abandon() {
 	}
 	d.withhold()
 	if err := d.redo.current.Close(d.redo.hard); err != nil {
-		d.logger.Debug("Closing the producer of a task that was cut off failed.", "error", err)
+		d.logger.Debug("Closing the producer of a task that was cut off failed", "error", err)
 	}
 	d.redo.current = nil
 }
@@ -109,7 +109,7 @@ func (d *delivery) reopen(ctx context.Context) error {
 			d.die(err)
 			return err
 		}
-		d.logger.Warn("The producer cannot be opened yet; it is tried again.", "error", err, "pause", pause)
+		d.logger.Warn("The producer cannot be opened yet; it is tried again", "error", err, "pause", pause)
 		if !sleep(ctx, pause) {
 			return context.Cause(ctx)
 		}
@@ -146,7 +146,7 @@ func (d *delivery) replace(ctx context.Context) error {
 		return err
 	}
 	entries, reason := d.beginAgain()
-	d.logger.Warn("Records could not be delivered for now; all that were not acknowledged are sent again in order.",
+	d.logger.Warn("Records could not be delivered for now; all that were not acknowledged are sent again in order",
 		"records", len(entries), "error", reason)
 	for _, e := range entries {
 		if d.failing.Load() {
@@ -179,7 +179,7 @@ func (d *delivery) drain(ctx context.Context) error {
 		stop() // it had its time
 	}
 	if err := d.redo.current.Close(closing); err != nil {
-		d.logger.Debug("Closing a producer that lost records failed.", "error", err)
+		d.logger.Debug("Closing a producer that lost records failed", "error", err)
 	}
 	d.redo.current = nil
 	if err := d.await(ctx, resolved); err != nil {
@@ -262,7 +262,7 @@ func (d *delivery) noticeSilence(s *silence, now time.Time) {
 	}
 	if !s.logged && now.Sub(s.since) >= stuckAfter {
 		s.logged = true
-		d.logger.Warn("The target cluster has acknowledged nothing for a while although records are in flight.",
+		d.logger.Warn("The target cluster has acknowledged nothing for a while although records are in flight",
 			"in_flight", inFlight, "silent_for", now.Sub(s.since))
 	}
 }

@@ -82,7 +82,7 @@ func (t *taskRun) cutOff() {
 	t.reports.cutOff("")
 	t.sever()
 	t.scope.close() // now, lest it takes away the metrics of a successor
-	t.logger.Error("The task did not stop in time and was cut off; offsets it has not committed are lost and its last records will be written again.")
+	t.logger.Error("The task did not stop in time and was cut off; offsets it has not committed are lost and its last records will be written again")
 }
 
 func (t *taskRun) run() {
@@ -127,7 +127,7 @@ func (t *taskRun) judge(err error) (failed bool) {
 	switch {
 	case errors.Is(cause, errStopping) || t.hard.Err() != nil:
 		if err != nil && !errors.Is(err, errStopping) && !errors.Is(err, context.Canceled) {
-			t.logger.Error("The task failed while it was stopping.", "error", err)
+			t.logger.Error("The task failed while it was stopping", "error", err)
 		}
 		return false
 	case cause != nil: // the delivery ended it
@@ -138,7 +138,7 @@ func (t *taskRun) judge(err error) (failed bool) {
 }
 
 func (t *taskRun) fail(err error) {
-	t.logger.Error("The task failed; it has to be restarted.", "error", err)
+	t.logger.Error("The task failed; it has to be restarted", "error", err)
 	t.reports.is(storage.StateFailed, trace(err))
 }
 
@@ -152,17 +152,17 @@ func (t *taskRun) finish() {
 		t.committer.commitLogged(t.hard)
 	}
 	if err := guard(func() error { return t.task.Stop(t.hard) }); err != nil {
-		t.logger.Error("The task failed to stop cleanly.", "error", err)
+		t.logger.Error("The task failed to stop cleanly", "error", err)
 	}
 	if err := t.delivery.close(t.hard); err != nil {
-		t.logger.Warn("The task's producer failed to close cleanly.", "error", err)
+		t.logger.Warn("The task's producer failed to close cleanly", "error", err)
 	}
 	t.closePipeline()
 }
 
 func (t *taskRun) closePipeline() {
 	if err := guard(t.pipeline.close); err != nil {
-		t.logger.Warn("A transformation or predicate failed to close cleanly.", "error", err)
+		t.logger.Warn("A transformation or predicate failed to close cleanly", "error", err)
 	}
 }
 
@@ -171,7 +171,7 @@ func (t *taskRun) awaitAcknowledged(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, t.worker.options.Config.FlushTimeout)
 	defer cancel()
 	if t.delivery.await(ctx, acknowledged) != nil {
-		t.logger.Warn("Records are still not acknowledged; their offsets are not committed yet.", "records", t.delivery.unacked())
+		t.logger.Warn("Records are still not acknowledged; their offsets are not committed yet", "records", t.delivery.unacked())
 	}
 }
 
@@ -202,7 +202,7 @@ func (t *taskRun) build() error {
 		if values.Bool("tasks.max.enforce") {
 			return err
 		}
-		t.logger.Warn("The connector has more tasks than tasks.max allows; they run because tasks.max.enforce is off.", "tasks", t.taskCount, "max", limit)
+		t.logger.Warn("The connector has more tasks than tasks.max allows; they run because tasks.max.enforce is off", "tasks", t.taskCount, "max", limit)
 	}
 	t.metrics = newTaskMetrics(t.scope)
 	tol := newTolerance(values, t.id, t.logger, &t.metrics)

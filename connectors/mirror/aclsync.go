@@ -22,7 +22,7 @@ var topicACLs = kafka.ACL{
 func (c *SourceConnector) syncACLs(ctx context.Context) error {
 	found, err := c.source.admin.DescribeACLs(ctx, topicACLs)
 	if errors.Is(err, kafka.ErrSecurityDisabled) {
-		c.logger.Debug("The source has no ACLs to carry over.", "cluster", c.settings.source)
+		c.logger.Debug("The source has no ACLs to carry over", "cluster", c.settings.source)
 		return nil
 	}
 	if err != nil {
@@ -54,7 +54,7 @@ func (c *SourceConnector) syncACLs(ctx context.Context) error {
 		c.troubles.report("acl "+fmt.Sprint(acl), failed[i], "An ACL could not be carried over.",
 			"topic", acl.ResourceName, "principal", acl.Principal, "cluster", c.settings.target, "operation", "create ACL")
 	}
-	c.logger.Info("Carried ACLs over.", "cluster", c.settings.target, "created", len(missing)-len(failed), "failed", len(failed))
+	c.logger.Info("Carried ACLs over", "cluster", c.settings.target, "created", len(missing)-len(failed), "failed", len(failed))
 	return nil
 }
 

@@ -155,7 +155,7 @@ func (c *CheckpointConnector) look(ctx context.Context) error {
 	c.looked, c.known = true, groups
 	c.mu.Unlock()
 	if changed {
-		c.logger.Info("The consumer groups to translate have changed.", "before", before, "now", len(groups))
+		c.logger.Info("The consumer groups to translate have changed", "before", before, "now", len(groups))
 		c.context.RequestTaskReconfiguration()
 	}
 	return nil

@@ -87,7 +87,7 @@ func (t *CheckpointTask) Start(ctx context.Context, tc connect.TaskContext, conf
 		defer history.close()
 		t.run(ctx, history)
 	})
-	t.logger.Info("The task translates its consumer groups.", "groups", len(t.groups), "source", s.source, "target", s.target)
+	t.logger.Info("The task translates its consumer groups", "groups", len(t.groups), "source", s.source, "target", s.target)
 	return nil
 }
 
@@ -257,7 +257,7 @@ func (t *CheckpointTask) syncGroup(ctx context.Context, group string) error {
 		return nil // a consumer joined a moment ago: the group is its own again
 	}
 	if err == nil {
-		t.logger.Info("Committed translated offsets on the target.", "group", group, "state", state, "partitions", len(toSet))
+		t.logger.Info("Committed translated offsets on the target", "group", group, "state", state, "partitions", len(toSet))
 	}
 	return err
 }

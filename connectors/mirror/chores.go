@@ -79,7 +79,7 @@ func doChores(ctx context.Context, limit time.Duration, troubles *troubles, chor
 					next = earlier(next, p.due)
 					continue
 				}
-				troubles.report(c.name, err, "Failed to "+c.name+"; it is tried again.")
+				troubles.report(c.name, err, "Failed to "+c.name+"; it is tried again")
 				pause := c.every
 				if c.gentle {
 					took := time.Since(began)

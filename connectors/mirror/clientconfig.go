@@ -104,10 +104,10 @@ func (s *settings) clientConfig(at side, role kafka.Role, purpose string, defaul
 		return nil, fmt.Errorf("configuration of the %s for cluster %s (%s.cluster.*, %s.*, %s.%s.*): %w", role, s.alias(at), at, role, at, role, err)
 	}
 	for _, w := range config.Warnings() {
-		logger.Warn("A client setting has no effect.", "cluster", s.alias(at), "client", purpose, "reason", w)
+		logger.Warn("A client setting has no effect", "cluster", s.alias(at), "client", purpose, "reason", w)
 	}
 	if unknown := config.UnknownKeys(); len(unknown) > 0 {
-		logger.Warn("Client settings are unknown and ignored.", "cluster", s.alias(at), "client", purpose, "keys", strings.Join(unknown, ", "))
+		logger.Warn("Client settings are unknown and ignored", "cluster", s.alias(at), "client", purpose, "keys", strings.Join(unknown, ", "))
 	}
 	return config, nil
 }

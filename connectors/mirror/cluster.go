@@ -77,7 +77,7 @@ func (s *settings) createInternalTopic(ctx context.Context, on *cluster, topic i
 	})
 	switch {
 	case err == nil:
-		troubles.logger.Info("Created an internal topic.", "topic", topic.name, "cluster", on.alias, "replication_factor", factor)
+		troubles.logger.Info("Created an internal topic", "topic", topic.name, "cluster", on.alias, "replication_factor", factor)
 		return nil
 	case errors.Is(err, kafka.ErrTopicExists):
 		return nil

@@ -127,6 +127,6 @@ func (c *SourceConnector) alter(ctx context.Context, remote string, changes []pr
 	if err := c.target.admin.IncrementalAlterConfigs(ctx, remote, alterations); err != nil {
 		return err
 	}
-	c.logger.Info("Carried topic configuration over.", "topic", remote, "cluster", c.settings.target, "properties", names)
+	c.logger.Info("Carried topic configuration over", "topic", remote, "cluster", c.settings.target, "properties", names)
 	return nil
 }

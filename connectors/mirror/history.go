@@ -56,7 +56,7 @@ func (h *history) close() {
 		h.syncs.Close()
 	}
 	if err := errors.Join(h.syncsClient.Close(), h.checkpointsClient.Close()); err != nil {
-		h.logger.Warn("A client of the task did not close cleanly.", "error", err)
+		h.logger.Warn("A client of the task did not close cleanly", "error", err)
 	}
 }
 
@@ -86,11 +86,11 @@ func (h *history) loadCheckpoints(ctx context.Context, restore func(replica.Chec
 		}
 		var denied *kafka.AuthorizationError
 		if errors.As(err, &denied) {
-			h.logger.Warn("The checkpoints written so far cannot be read: for each partition only the newest offset sync is used, so that no group is taken back.",
+			h.logger.Warn("The checkpoints written so far cannot be read: for each partition only the newest offset sync is used, so that no group is taken back",
 				"topic", topic, "cluster", h.settings.target, "error", err)
 			return false, nil
 		}
-		h.troubles.report("load checkpoints", err, "The checkpoints written so far cannot be read; it is tried again.", "topic", topic, "cluster", h.settings.target)
+		h.troubles.report("load checkpoints", err, "The checkpoints written so far cannot be read; it is tried again", "topic", topic, "cluster", h.settings.target)
 		if !sleep(ctx, retryPause(failures, 0)) {
 			return false, ctx.Err()
 		}
@@ -115,7 +115,7 @@ func (h *history) followSyncs(ctx context.Context, keepHistory bool) (*replica.O
 			store.Add(offsetSync)
 		}, h.logger)
 		if ctx.Err() == nil {
-			h.troubles.report("read offset syncs", err, "The offset syncs cannot be read, so no consumer group is translated; it is tried again.", "topic", topic)
+			h.troubles.report("read offset syncs", err, "The offset syncs cannot be read, so no consumer group is translated; it is tried again", "topic", topic)
 		}
 		if err == nil {
 			h.syncs = log
@@ -134,5 +134,5 @@ func (h *history) skipped(topic string, offset int64, err error) {
 	if errors.Is(err, replica.ErrTombstone) {
 		return
 	}
-	h.logger.Warn("A record of one of the mirror's own topics is not understood and skipped.", "topic", topic, "offset", offset, "error", err)
+	h.logger.Warn("A record of one of the mirror's own topics is not understood and skipped", "topic", topic, "offset", offset, "error", err)
 }

@@ -128,7 +128,7 @@ func (c *SourceConnector) run(ctx context.Context) {
 	}
 	look := chore{name: "look at the topics of both clusters", every: s.period(refreshTopics), patient: true, do: c.look}
 	if look.every == 0 {
-		c.logger.Info("Topics are looked at once only: new ones will not be mirrored.", "key", refreshTopics+enabledSuffix)
+		c.logger.Info("Topics are looked at once only: new ones will not be mirrored", "key", refreshTopics+enabledSuffix)
 	} else if !s.given(refreshTopics + intervalSuffix) {
 		look.every, look.gentle = quickLook, true
 		// Creating topics takes long but once, and must not put off the next look.
@@ -172,7 +172,7 @@ func (c *SourceConnector) look(ctx context.Context) error {
 	c.metrics.partitions.Set(float64(len(partitions)))
 	c.metrics.troubles.Set(float64(c.troubles.count()))
 	if changed {
-		c.logger.Info("The partitions to mirror have changed.", "before", before, "now", len(partitions))
+		c.logger.Info("The partitions to mirror have changed", "before", before, "now", len(partitions))
 		c.context.RequestTaskReconfiguration()
 	}
 	return nil

@@ -67,7 +67,7 @@ func (t *SourceTask) Start(ctx context.Context, tc connect.TaskContext, config m
 	}
 	t.fetcher = kafka.NewFetcher(t.client, consumer, t.logger)
 	t.fetcher.Assign(positions)
-	t.logger.Info("The task mirrors its partitions.", "partitions", len(positions), "source", s.source, "target", s.target)
+	t.logger.Info("The task mirrors its partitions", "partitions", len(positions), "source", s.source, "target", s.target)
 	return nil
 }
 
@@ -182,7 +182,7 @@ func (t *SourceTask) placeFresh(ctx context.Context, fresh []kafka.TopicPartitio
 // stop gives a partition up for this life of the task.
 func (t *SourceTask) stop(tp kafka.TopicPartition, err error) {
 	t.stopped[tp] = err
-	t.logger.Error("A partition is not mirrored any more. Restart the task once this is mended.",
+	t.logger.Error("A partition is not mirrored any more. Restart the task once this is mended",
 		"topic", tp.Topic, "partition", tp.Partition, "cluster", t.settings.source, "error", err)
 }
 
@@ -295,7 +295,7 @@ func (t *SourceTask) Stop(ctx context.Context) error {
 		unwritten := t.syncs.stop(limited)
 		cancel()
 		if unwritten > 0 {
-			t.logger.Warn("The task ends with offset syncs not written: until the partitions get new records, their consumer groups are translated to an earlier place.",
+			t.logger.Warn("The task ends with offset syncs not written: until the partitions get new records, their consumer groups are translated to an earlier place",
 				"unwritten", unwritten, "topic", t.settings.syncsTopic())
 		}
 	}

@@ -157,7 +157,7 @@ func (w *syncWriter) sent(offsetSync replica.OffsetSync, err error) {
 	if errors.Is(err, kafka.ErrClosed) {
 		return // the end of the task, which says how many were left
 	}
-	w.troubles.report("offset syncs", err, "Offset syncs cannot be written, so consumer groups cannot be translated beyond this; records are mirrored all the same.", "topic", w.topic)
+	w.troubles.report("offset syncs", err, "Offset syncs cannot be written, so consumer groups cannot be translated beyond this; records are mirrored all the same", "topic", w.topic)
 	w.wakeUp()
 }
 

@@ -110,10 +110,10 @@ func (v *topicView) choose(source map[string]kafka.TopicInfo) map[string]kafka.T
 			selected[topic] = before
 		case !there:
 			v.forget(topic)
-			logger.Warn("A source topic was deleted: it is no longer mirrored. Its copy and the offsets stored for it stay.",
+			logger.Warn("A source topic was deleted: it is no longer mirrored. Its copy and the offsets stored for it stay",
 				"topic", topic, "remote_topic", s.remoteTopic(topic), "cluster", s.source)
 		case before.ID != now.ID && before.ID != [16]byte{}:
-			logger.Warn("A source topic was deleted and created anew: its new records are appended to the copy of the old ones. Where the new topic is already longer than the old one was read, records up to there are not mirrored.",
+			logger.Warn("A source topic was deleted and created anew: its new records are appended to the copy of the old ones. Where the new topic is already longer than the old one was read, records up to there are not mirrored",
 				"topic", topic, "remote_topic", s.remoteTopic(topic), "cluster", s.source)
 		case before.Partitions > now.Partitions: // a topic never shrinks: the answer is old
 			selected[topic] = before
@@ -184,7 +184,7 @@ func (v *topicView) createTopic(ctx context.Context, spec kafka.TopicSpec) error
 	err := v.c.target.admin.CreateTopic(ctx, spec)
 	switch {
 	case err == nil:
-		v.c.logger.Info("Created a remote topic.", "topic", spec.Name, "partitions", spec.Partitions, "cluster", v.c.settings.target)
+		v.c.logger.Info("Created a remote topic", "topic", spec.Name, "partitions", spec.Partitions, "cluster", v.c.settings.target)
 		return nil
 	case errors.Is(err, kafka.ErrInvalidConfig):
 		return fmt.Errorf("the target refuses a property of the source topic; name it in %s if it need not be the same: %w", replica.ConfigPropertiesExcludeKey, err)
@@ -214,7 +214,7 @@ func (v *topicView) match(ctx context.Context, topic string, want int32, target 
 		return want
 	case has == want:
 		v.c.troubles.forget(more)
-		v.c.troubles.report("grow "+topic, nil, "A remote topic has fewer partitions than its source topic and could not be given more.", "topic", topic)
+		v.c.troubles.report("grow "+topic, nil, "A remote topic has fewer partitions than its source topic and could not be given more", "topic", topic)
 		return want
 	}
 	if !v.mayTry(topic, want) {
@@ -233,7 +233,7 @@ func (v *topicView) match(ctx context.Context, topic string, want int32, target 
 	if err != nil {
 		return has
 	}
-	v.c.logger.Info("Added partitions to a remote topic.", "topic", remote, "partitions", want, "before", has, "cluster", s.target)
+	v.c.logger.Info("Added partitions to a remote topic", "topic", remote, "partitions", want, "before", has, "cluster", s.target)
 	return want
 }
 

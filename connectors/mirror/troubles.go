@@ -34,7 +34,7 @@ func (t *troubles) report(id string, err error, message string, args ...any) {
 	case err != nil && (!had || before != err.Error()):
 		t.logger.Warn(message, append(args, "error", err)...)
 	case err == nil && had:
-		t.logger.Info("A problem is over.", append(args, "problem", message)...)
+		t.logger.Info("A problem is over", append(args, "problem", message)...)
 	}
 }
 

@@ -181,7 +181,7 @@ func (m *mirrorMaker) say() {
 		}
 	}
 	m.log.Info("Tributary MirrorMaker starting", "version", buildinfo.Version, "commit", buildinfo.Commit,
-		"flows", strings.Join(mirrors, ","), "heartbeats only", strings.Join(heartbeats, ","))
+		"flows", strings.Join(mirrors, ","), "heartbeats_only", strings.Join(heartbeats, ","))
 	if m.config.Implied {
 		m.log.Info("The file has no clusters line: mirroring the cluster source into the cluster target")
 	}
@@ -226,7 +226,7 @@ func (m *mirrorMaker) listen() error {
 		return err
 	}
 	m.process.Stop()
-	m.log.Warn("The REST API's port is taken by another process; going on with any free port. Set listeners to choose one.", "listener", defaultListener)
+	m.log.Warn("The REST API's port is taken by another process; going on with any free port. Set listeners to choose one", "listener", defaultListener)
 	return open([]string{"http://127.0.0.1:0"})
 }
 

@@ -75,7 +75,7 @@ func TestTheStartTellsWhatTheFileMeans(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"flows=source->target heartbeats only=target->source",
+		"flows=source->target heartbeats_only=target->source",
 		"The file has no clusters line: mirroring the cluster source into the cluster target",
 		"WARN target.topcis is not read by anything: topcis is no key of a worker or a Kafka client",
 		"Tributary MirrorMaker stopped",
