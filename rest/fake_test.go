@@ -236,3 +236,25 @@ func (f *fakeHerder) FenceZombies(ctx context.Context, connector string, request
 func signed(request protocol.SignedRequest) error {
 	return protocol.Verify(protocol.Sessioned, []byte("key"), []string{protocol.DefaultAlgorithm}, request)
 }
+
+// fakeLoggers are three loggers whose levels never change.
+type fakeLoggers struct{}
+
+func (fakeLoggers) All() map[string]api.LoggerLevel {
+	modified := int64(1795402307159)
+	return map[string]api.LoggerLevel{"root": {Level: "INFO"}, "a.b": {Level: "DEBUG", LastModified: &modified}, "quiet": {Level: "OFF"}}
+}
+
+func (f fakeLoggers) Level(logger string) (api.LoggerLevel, bool) {
+	level, ok := f.All()[logger]
+	return level, ok
+}
+
+func (fakeLoggers) Valid(level string) bool { return level != "xx" }
+
+func (fakeLoggers) Set(namespace, level string) []string {
+	if namespace == "quiet" {
+		return []string{}
+	}
+	return []string{namespace, namespace + "." + level}
+}

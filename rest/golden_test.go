@@ -135,6 +135,7 @@ func newServer(t *testing.T, adjust func(*Options)) *Server {
 	opts := Options{
 		Listeners: []string{"http://127.0.0.1:0"}, Version: "4.3.1", Commit: "26b251a451ce941d", Plugins: testPlugins(t),
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
+		Loggers: fakeLoggers{},
 		Logger:  slog.New(slog.DiscardHandler),
 	}
 	if adjust != nil {

@@ -105,7 +105,7 @@ func TestStartServesEveryListenerAndNamesThePortsItTook(t *testing.T) {
 		}
 		client.HTTP.CloseIdleConnections()
 	}
-	port := s.listeners[0].Port
+	port := s.main.listeners[0].Port
 	if got, want := s.AdvertisedURL(), fmt.Sprintf("http://127.0.0.1:%d/", port); port == 0 || got != want {
 		t.Errorf("advertises %s, want %s", got, want)
 	}
@@ -131,7 +131,7 @@ func TestAPortThatIsTakenIsNamed(t *testing.T) {
 	if err := s.Start(); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	free, err := net.Listen("tcp", s.listeners[0].String()[len("http://"):])
+	free, err := net.Listen("tcp", s.main.listeners[0].String()[len("http://"):])
 	if err != nil {
 		t.Fatalf("the other listener is still bound: %v", err)
 	}

@@ -115,7 +115,7 @@ func NewProcess(plugins *plugin.Registry, listeners []string, advertised rest.Ad
 	}
 	o := rest.Options{
 		Listeners: listeners, Advertised: advertised, Version: buildinfo.Version, Commit: buildinfo.Commit,
-		Plugins: plugins, Metrics: metrics.Handler(registry), Logger: log,
+		Plugins: plugins, Metrics: metrics.Handler(registry), Logger: named(log, logREST),
 	}
 	for _, change := range options {
 		change(&o)

@@ -86,11 +86,11 @@ func (e *engine) herderOptions(workerID string, s stores) distributed.Options {
 		NewRunner: func(l worker.Listener) (distributed.Runner, error) {
 			return worker.New(worker.Options{
 				ID: workerID, Config: e.runtime, Plugins: e.plugins, Offsets: s.offsets, Listener: l,
-				Producers: e.producers.open, Transformer: e.providers, Logger: e.log, Metrics: e.metrics,
+				Producers: e.producers.open, Transformer: e.providers, Logger: named(e.log, logWorker), Metrics: e.metrics,
 			}), nil
 		},
 		Validator:     e.connectorValidator(),
 		TopicTracking: e.runtime.TopicTracking, TopicTrackingReset: e.values.Bool("topic.tracking.allow.reset"),
-		Logger: e.log,
+		Logger: named(e.log, logHerder),
 	}
 }

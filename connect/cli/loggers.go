@@ -54,8 +54,6 @@ const (
 	logREST   = "tributary.rest"
 	logHerder = "tributary.connect.herder"
 	logWorker = "tributary.connect.worker"
-	logGroup  = "tributary.connect.group"
-	logStores = "tributary.storage"
 )
 
 func named(log *slog.Logger, name string) *slog.Logger { return logging.Named(log, name) }

@@ -51,7 +51,7 @@ func (c *SourceConnector) syncACLs(ctx context.Context) error {
 		return fmt.Errorf("create ACLs on cluster %s: %w", c.settings.target, err)
 	}
 	for i, acl := range missing {
-		c.troubles.report("acl "+fmt.Sprint(acl), failed[i], "An ACL could not be carried over.",
+		c.troubles.report("acl "+fmt.Sprint(acl), failed[i], "An ACL could not be carried over",
 			"topic", acl.ResourceName, "principal", acl.Principal, "cluster", c.settings.target, "operation", "create ACL")
 	}
 	c.logger.Info("Carried ACLs over", "cluster", c.settings.target, "created", len(missing)-len(failed), "failed", len(failed))

@@ -126,7 +126,7 @@ func (c *CheckpointConnector) look(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return
 		}
-		c.troubles.report("group "+group, err, "The offsets of a consumer group cannot be read: it is not translated until they can.",
+		c.troubles.report("group "+group, err, "The offsets of a consumer group cannot be read: it is not translated until they can",
 			"group", group, "cluster", c.settings.source, "operation", "list group offsets")
 		if err != nil {
 			relevant[i] = known(group)

@@ -152,7 +152,7 @@ func (t *CheckpointTask) checkpoint(ctx context.Context, group string) []*connec
 	if ctx.Err() != nil {
 		return nil
 	}
-	t.troubles.report("group "+group, err, "The offsets of a consumer group cannot be read: it is not translated until they can.",
+	t.troubles.report("group "+group, err, "The offsets of a consumer group cannot be read: it is not translated until they can",
 		"group", group, "cluster", t.settings.source, "operation", "list group offsets")
 	if err != nil {
 		return nil
@@ -221,7 +221,7 @@ func (t *CheckpointTask) syncGroups(ctx context.Context) error {
 	forEach(ctx, t.groups, func(ctx context.Context, _ int, group string) {
 		err := t.syncGroup(ctx, group)
 		if ctx.Err() == nil {
-			t.troubles.report("sync "+group, err, "The translated offsets of a consumer group could not be committed on the target.",
+			t.troubles.report("sync "+group, err, "The translated offsets of a consumer group could not be committed on the target",
 				"group", group, "cluster", t.settings.target, "operation", "alter group offsets")
 		}
 	})

@@ -107,7 +107,7 @@ func (c *SourceConnector) syncConfigs(ctx context.Context) error {
 }
 
 func (c *SourceConnector) reportConfigs(topic string, err error) {
-	c.troubles.report("configs "+topic, err, "The configuration of a topic could not be carried over; its records are mirrored all the same.",
+	c.troubles.report("configs "+topic, err, "The configuration of a topic could not be carried over; its records are mirrored all the same",
 		"topic", topic, "remote_topic", c.settings.remoteTopic(topic), "operation", "sync topic configuration")
 }
 

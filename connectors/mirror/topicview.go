@@ -172,7 +172,7 @@ func (v *topicView) create(ctx context.Context, selected, target map[string]kafk
 			v.hidden[topic], errs[i] = time.Now().Add(longRetry), nil
 		}
 		v.tried(topic, n, errs[i])
-		v.c.troubles.report("create "+topic, errs[i], "A remote topic could not be created: its source topic is not mirrored until it can.",
+		v.c.troubles.report("create "+topic, errs[i], "A remote topic could not be created: its source topic is not mirrored until it can",
 			"topic", topic, "remote_topic", remote, "cluster", s.target, "operation", "create topic")
 		if errs[i] == nil {
 			target[remote] = kafka.TopicInfo{Partitions: n}
@@ -228,7 +228,7 @@ func (v *topicView) match(ctx context.Context, topic string, want int32, target 
 		return has
 	}
 	v.tried(topic, want, err)
-	v.c.troubles.report("grow "+topic, err, "A remote topic has fewer partitions than its source topic and could not be given more: the other partitions are not mirrored until it can.",
+	v.c.troubles.report("grow "+topic, err, "A remote topic has fewer partitions than its source topic and could not be given more: the other partitions are not mirrored until it can",
 		"topic", topic, "partitions", want, "remote_topic", remote, "remote_partitions", has, "cluster", s.target, "operation", "create partitions")
 	if err != nil {
 		return has

@@ -45,7 +45,7 @@ func (s *stream) produce(portions int) {
 	}
 }
 
-// end of each partition of a topic, 0 where there is none yet.
+// ends gives the end of each partition of a topic and their sum, 0 where there is no topic yet.
 func ends(client *kafkatest.Client, topic string) (ends map[int32]int64, sum int64) {
 	ends = map[int32]int64{}
 	if !slices.Contains(client.Topics(), topic) {
