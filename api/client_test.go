@@ -149,6 +149,59 @@ func TestReadsDecodeTheirDocuments(t *testing.T) {
 	read("/connector-plugins?connectorsOnly=false", `[{"class":"C","type":"sink"}]`, func(c *Client) (any, error) { return c.Plugins(ctx, false) }, []PluginInfo{{Class: "C", Type: "sink"}})
 }
 
+func TestOffsetsKeepTheirNumbers(t *testing.T) {
+	ctx := context.Background()
+	const body = `{"offsets":[{"partition":{"b":1.0,"a":9007199254740993},"offset":{"o":1}},{"partition":{},"offset":null}]}`
+	offsets, err := client(t, exchange{"GET", "/connectors/c/offsets", "", 200, body}).Offsets(ctx, "c")
+	if err != nil || string(offsets.Offsets[0].Partition) != `{"b":1.0,"a":9007199254740993}` {
+		t.Fatalf("%s, %v", offsets, err)
+	}
+	message, err := client(t, exchange{"PATCH", "/connectors/c/offsets", body, 200, `{"message":"altered"}`}).AlterOffsets(ctx, "c", offsets)
+	if err != nil || message != "altered" {
+		t.Errorf("%q, %v", message, err)
+	}
+	message, err = client(t, exchange{"DELETE", "/connectors/c/offsets", "", 200, `{"message":"reset"}`}).ResetOffsets(ctx, "c")
+	if err != nil || message != "reset" {
+		t.Errorf("%q, %v", message, err)
+	}
+}
+
+func TestPatchValidateAndLevelsSendTheirBodies(t *testing.T) {
+	ctx := context.Background()
+	info, err := client(t, exchange{"PATCH", "/connectors/c/config", `{"gone":null,"k":"v"}`, 200, `{"name":"c","config":{"k":"v"},"tasks":[],"type":"source"}`}).
+		PatchConfig(ctx, "c", map[string]*string{"k": str("v"), "gone": nil})
+	if err != nil || *info.Config["k"] != "v" {
+		t.Errorf("%+v, %v", info, err)
+	}
+	infos, err := client(t, exchange{"PUT", "/connector-plugins/a$B/config/validate", `{"k":"v"}`, 200,
+		`{"name":"C","error_count":1,"groups":["G"],"configs":[{"definition":null,"value":{"name":"k","value":null,"recommended_values":[],"errors":["e"],"visible":true}}]}`}).
+		Validate(ctx, "a$B", map[string]string{"k": "v"})
+	want := ConfigInfos{Name: "C", ErrorCount: 1, Groups: []string{"G"}, Configs: []ConfigInfo{{Value: &ConfigValueInfo{Name: "k", RecommendedValues: []string{}, Errors: []string{"e"}, Visible: true}}}}
+	if d := cmp.Diff(want, infos); err != nil || d != "" {
+		t.Errorf("%v: %s", err, d)
+	}
+	keys, err := client(t, exchange{"GET", "/connector-plugins/C/config?version=%5B1%2C2%29", "", 200, `[{"name":"k","group":null,"order_in_group":-1}]`}).PluginConfig(ctx, "C", "[1,2)")
+	if d := cmp.Diff([]ConfigKeyInfo{{Name: "k", OrderInGroup: -1}}, keys); err != nil || d != "" {
+		t.Errorf("%v: %s", err, d)
+	}
+	changed, err := client(t, exchange{"PUT", "/admin/loggers/a.b", `{"level":"DEBUG"}`, 200, `["a.b.c"]`}).SetLoggerLevel(ctx, "a.b", "DEBUG")
+	if d := cmp.Diff([]string{"a.b.c"}, changed); err != nil || d != "" {
+		t.Errorf("%v: %s", err, d)
+	}
+	if err := client(t, exchange{"PUT", "/admin/loggers/root?scope=cluster", `{"level":"WARN"}`, 204, ""}).SetClusterLoggerLevel(ctx, "root", "WARN"); err != nil {
+		t.Error(err)
+	}
+	modified := int64(5)
+	levels, err := client(t, exchange{"GET", "/admin/loggers", "", 200, `{"root":{"level":"INFO","last_modified":5}}`}).Loggers(ctx)
+	if d := cmp.Diff(map[string]LoggerLevel{"root": {"INFO", &modified}}, levels); err != nil || d != "" {
+		t.Errorf("%v: %s", err, d)
+	}
+	level, err := client(t, exchange{"GET", "/admin/loggers/a", "", 200, `{"level":"INFO","last_modified":null}`}).LoggerLevel(ctx, "a")
+	if err != nil || level != (LoggerLevel{Level: "INFO"}) {
+		t.Errorf("%+v, %v", level, err)
+	}
+}
+
 func TestRestartWithTasksReturnsTheStatus(t *testing.T) {
 	c := client(t, exchange{"POST", "/connectors/c/restart?includeTasks=true&onlyFailed=true", "", 202,
 		`{"name":"c","connector":{"state":"RESTARTING","worker_id":"w:1","version":null},"tasks":[],"type":"source"}`})

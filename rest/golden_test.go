@@ -203,7 +203,8 @@ func TestFlowsAnswerAsTheRootDoes(t *testing.T) {
 
 func TestEveryRouteHasAGoldenAnswer(t *testing.T) {
 	s := newServer(t, nil)
-	answered := map[string]bool{}
+	// The document that describes the API has tests of its own.
+	answered := map[string]bool{"GET /openapi.json": true}
 	for _, e := range readExchanges(t) {
 		path, _, _ := strings.Cut(e.path, "?")
 		for _, prefix := range []string{"", "/a/b"} {

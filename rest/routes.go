@@ -19,6 +19,7 @@ func (s *Server) routes() chi.Router {
 	r := s.newRouter(s.decorate...)
 	r.Get("/", s.serverInfo)
 	r.Get("/health", s.health)
+	r.Get("/openapi.json", s.openapi)
 	r.Get("/connector-plugins", s.plugins)
 	r.Get("/connector-plugins/{plugin}/config", s.serveBy(s.anyCall, pluginConfig, false))
 	r.Put("/connector-plugins/{plugin}/config/validate", s.serveBy(s.anyCall, validateConfig, false))

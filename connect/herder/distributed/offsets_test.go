@@ -253,3 +253,28 @@ func TestPatchesAtTheSameTimeAllCount(t *testing.T) {
 		}
 	})
 }
+
+func TestLevelsForTheGroupReachEveryWorkerThatRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		heard := map[string][]string{}
+		hears := func(name string) func(*Options, *runner) {
+			return func(o *Options, _ *runner) {
+				o.SetLoggerLevel = func(namespace, level string) { heard[name] = append(heard[name], namespace+"="+level) }
+			}
+		}
+		c.start("a", hears("a"))
+		b := c.start("b", hears("b"))
+		synctest.Wait()
+		if err := b.SetClusterLoggerLevel(t.Context(), "x.y", "debug"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		c.start("late", hears("late"))
+		synctest.Wait()
+		want := map[string][]string{"a": {"x.y=debug"}, "b": {"x.y=debug"}}
+		if d := cmp.Diff(want, heard); d != "" {
+			t.Error(d)
+		}
+	})
+}
