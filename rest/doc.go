@@ -27,5 +27,6 @@
 //   - An unspecified listener address (0.0.0.0) is not advertised; the machine's is.
 //   - Request bodies have a limit (413), answers to malformed bodies are worded like
 //     Jackson's without being identical in every case.
-//   - GET /metrics answers in Prometheus' text format.
+//   - GET /metrics answers in Prometheus' text format, GET /openapi.json describes the
+//     API.
 package rest
