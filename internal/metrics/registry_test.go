@@ -10,8 +10,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
-
-	"tributary/connect"
 )
 
 // page returns a Registry, what its page shows now, and the log.
@@ -173,7 +171,7 @@ func TestCountersOnlyGrowAndLoseNothing(t *testing.T) {
 
 func BenchmarkCounterAdd(b *testing.B) {
 	r := New(prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	var c connect.Counter = r.Counter("n_total", "N.", map[string]string{"connector": "c", "task": "0"})
+	c := r.Counter("n_total", "N.", map[string]string{"connector": "c", "task": "0"})
 	for b.Loop() {
 		c.Add(1)
 	}
