@@ -41,6 +41,7 @@ func NewClient(cfg *Config, logger *slog.Logger) (*Client, error) {
 
 // Close cuts all connections. Calls that run return with an error.
 func (c *Client) Close() error {
+	outages.leave(c.Bootstrap(), c)
 	c.pool.close()
 	return nil
 }
@@ -87,10 +88,14 @@ func (c *Client) report(state string) {
 	switch {
 	case state == before:
 	case state == "":
-		c.logger.Info("Kafka cluster answers", "cluster", c.Bootstrap())
+		c.log(outages.leave(c.Bootstrap(), c), "Kafka cluster answers", "cluster", c.Bootstrap())
 	default:
-		c.logger.Warn("Kafka cluster cannot be used yet, trying on", "cluster", c.Bootstrap(), "reason", state)
+		c.log(outages.enter(c.Bootstrap(), c), "Kafka cluster cannot be used yet, trying on", "cluster", c.Bootstrap(), "reason", state)
 	}
+}
+
+func (c *Client) log(level slog.Level, message string, args ...any) {
+	c.logger.Log(context.Background(), level, message, args...)
 }
 
 // ClusterID asks for the cluster's id.

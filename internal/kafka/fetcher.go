@@ -301,6 +301,7 @@ func (f *Fetcher) deliver(p *part, got *Fetched) {
 func (f *Fetcher) Close() {
 	f.cancel()
 	f.wg.Wait()
+	outages.leave(f.client.Bootstrap(), f)
 }
 
 // wake leaves a token for whoever waits.
@@ -358,7 +359,7 @@ func (f *Fetcher) logProblem(p *part, err error) {
 	p.shared = true
 	f.outages[text]++
 	if f.outages[text] == 1 {
-		f.logger.Warn("cluster cannot be read, trying on", "cluster", f.client.Bootstrap(), "reason", text)
+		f.logger.Log(f.run, outages.enter(f.client.Bootstrap(), f), "Kafka cluster cannot be read, trying on", "cluster", f.client.Bootstrap(), "reason", text)
 	}
 }
 
@@ -371,7 +372,7 @@ func (f *Fetcher) logReadable(p *part) {
 	case !shared:
 		f.logger.Info("partition can be read again", "topic", p.Topic, "partition", p.Partition, "cluster", f.client.Bootstrap())
 	case len(f.outages) == 0:
-		f.logger.Info("cluster can be read again", "cluster", f.client.Bootstrap())
+		f.logger.Log(f.run, outages.leave(f.client.Bootstrap(), f), "Kafka cluster can be read again", "cluster", f.client.Bootstrap())
 	}
 }
 

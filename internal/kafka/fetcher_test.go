@@ -304,8 +304,8 @@ func TestAnOutageIsOneLineHoweverManyPartitions(t *testing.T) {
 	eventually(t, "all partitions can be read", func() bool { return len(f.Problems()) == 0 })
 
 	got := lines.all()
-	if len(got) != 2 || !strings.HasPrefix(got[0], "WARN cluster cannot be read, trying on cluster="+c.Bootstrap()) ||
-		!strings.HasPrefix(got[1], "INFO cluster can be read again cluster="+c.Bootstrap()) {
+	if len(got) != 2 || !strings.HasPrefix(got[0], "WARN Kafka cluster cannot be read, trying on cluster="+c.Bootstrap()) ||
+		!strings.HasPrefix(got[1], "INFO Kafka cluster can be read again cluster="+c.Bootstrap()) {
 		t.Errorf("logged %q, want one line for the beginning and one for the end", got)
 	}
 }

@@ -1,0 +1,33 @@
+package kafka
+
+import (
+	"log/slog"
+	"testing"
+)
+
+func TestAnOutageIsToldByOneAndItsEndByTheLast(t *testing.T) {
+	b := outageBoard{clusters: map[string]*outage{}}
+	first, second, third := new(int), new(int), new(int)
+	steps := []struct {
+		name string
+		do   func() slog.Level
+		want slog.Level
+	}{
+		{"the first warns", func() slog.Level { return b.enter("a", first) }, slog.LevelWarn},
+		{"others do not", func() slog.Level { return b.enter("a", second) }, slog.LevelDebug},
+		{"another reason is for the first to tell", func() slog.Level { return b.enter("a", first) }, slog.LevelWarn},
+		{"another cluster is another matter", func() slog.Level { return b.enter("b", second) }, slog.LevelWarn},
+		{"the first recovers while another has not", func() slog.Level { return b.leave("a", first) }, slog.LevelDebug},
+		{"a third joins the same outage", func() slog.Level { return b.enter("a", third) }, slog.LevelDebug},
+		{"who was not in trouble has no end to tell", func() slog.Level { return b.leave("a", first) }, slog.LevelDebug},
+		{"not yet", func() slog.Level { return b.leave("a", third) }, slog.LevelDebug},
+		{"the last tells the end", func() slog.Level { return b.leave("a", second) }, slog.LevelInfo},
+		{"the next outage is told again", func() slog.Level { return b.enter("a", third) }, slog.LevelWarn},
+		{"the other cluster's end", func() slog.Level { return b.leave("b", second) }, slog.LevelInfo},
+	}
+	for _, s := range steps {
+		if got := s.do(); got != s.want {
+			t.Errorf("%s: level %v, want %v", s.name, got, s.want)
+		}
+	}
+}
