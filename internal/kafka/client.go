@@ -26,6 +26,7 @@ type Client struct {
 	controller int32
 	clusterID  string
 	health     string // last logged state of Await
+	closed     bool   // nothing is logged any more
 }
 
 // NewClient returns a client for the cluster of cfg. Close it when done.
@@ -41,6 +42,9 @@ func NewClient(cfg *Config, logger *slog.Logger) (*Client, error) {
 
 // Close cuts all connections. Calls that run return with an error.
 func (c *Client) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
 	outages.leave(c.Bootstrap(), c)
 	c.pool.close()
 	return nil
@@ -81,12 +85,13 @@ func (c *Client) state() string {
 }
 
 func (c *Client) report(state string) {
+	// The lock is held throughout: a client that is closed meanwhile must not be left on the board.
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	before := c.health
 	c.health = state
-	c.mu.Unlock()
 	switch {
-	case state == before:
+	case c.closed || state == before:
 	case state == "":
 		c.log(outages.leave(c.Bootstrap(), c), "Kafka cluster answers", "cluster", c.Bootstrap())
 	default:

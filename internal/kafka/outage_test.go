@@ -1,9 +1,27 @@
 package kafka
 
 import (
+	"io"
 	"log/slog"
 	"testing"
 )
+
+func TestAClientThatIsClosedLeavesNoOutageBehind(t *testing.T) {
+	cfg := mustParse(t, RoleAdmin, "bootstrap.servers", "outage.invalid:1")
+	c, err := NewClient(cfg, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.report("refuses")
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c.report("closed the connection") // an Await that was cut by Close
+	if got := outages.enter(c.Bootstrap(), t); got != slog.LevelWarn {
+		t.Errorf("the next outage of the cluster is logged at %v: the closed client still speaks for it", got)
+	}
+	outages.leave(c.Bootstrap(), t)
+}
 
 func TestAnOutageIsToldByOneAndItsEndByTheLast(t *testing.T) {
 	b := outageBoard{clusters: map[string]*outage{}}

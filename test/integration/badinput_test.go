@@ -187,7 +187,8 @@ func TestKeysThatNothingReadsAreNamed(t *testing.T) {
 func TestAClusterThatCannotBeReachedIsSaidWithItsReasonOnce(t *testing.T) {
 	t.Parallel()
 	plaintext := cluster.StartKafka(t, localkafka.Options{})
-	overTLS := cluster.StartKafka(t, localkafka.Options{TLS: selfSigned(t)})
+	// The workers of this test are one process, which says of a cluster once that it cannot be used: each has its own.
+	overTLS, unsigned := cluster.StartKafka(t, localkafka.Options{TLS: selfSigned(t)}), cluster.StartKafka(t, localkafka.Options{TLS: selfSigned(t)})
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -203,7 +204,7 @@ func TestAClusterThatCannotBeReachedIsSaidWithItsReasonOnce(t *testing.T) {
 		// An embedded broker waits for the rest of what it takes for a long request.
 		"TLS to a plaintext port":     {"security.protocol=SSL\nrequest.timeout.ms=1000", []string{plaintext.Bootstrap(), "TLS", "security.protocol"}},
 		"plaintext to a TLS port":     {"bootstrap.servers=" + overTLS.Bootstrap(), []string{overTLS.Bootstrap(), "security.protocol"}},
-		"a certificate nobody signed": {"security.protocol=SSL\nbootstrap.servers=" + overTLS.Bootstrap(), []string{overTLS.Bootstrap(), "certificate"}},
+		"a certificate nobody signed": {"security.protocol=SSL\nbootstrap.servers=" + unsigned.Bootstrap(), []string{unsigned.Bootstrap(), "certificate"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
