@@ -28,7 +28,44 @@ type Record struct {
 	ValueSchema *Schema
 	Value       any
 	Headers     []Header
+
+	// Origin says where in Kafka a record of a sink was read; nil for source records.
+	// Transformations leave it as it is.
+	Origin *Origin
 }
+
+// TimestampType says who set the timestamp of a record that was read from Kafka.
+type TimestampType int8
+
+// The timestamp types, numbered as on the wire.
+const (
+	NoTimestampType TimestampType = -1
+	CreateTime      TimestampType = 0
+	LogAppendTime   TimestampType = 1
+)
+
+// String returns Java's name of the type.
+func (t TimestampType) String() string {
+	switch t {
+	case CreateTime:
+		return "CreateTime"
+	case LogAppendTime:
+		return "LogAppendTime"
+	}
+	return "NoTimestampType"
+}
+
+// Origin is where in Kafka a record was read, whatever transformations made of the
+// record since.
+type Origin struct {
+	Topic         string
+	Partition     int32
+	Offset        int64
+	TimestampType TimestampType
+}
+
+// TopicPartition is the partition that the record was read from.
+func (o *Origin) TopicPartition() TopicPartition { return TopicPartition{o.Topic, o.Partition} }
 
 // SourceRecord is one record on its way from a source task to Kafka.
 //
