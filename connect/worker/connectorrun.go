@@ -33,6 +33,8 @@ type connectorRun struct {
 	raw    map[string]string
 	logger *slog.Logger
 	scope  *scope
+	// replicates is set once the plugin is built.
+	replicates replicates
 
 	mu          sync.Mutex
 	target      *storage.TargetState // the newest that was not acted on
@@ -157,6 +159,7 @@ func (c *connectorRun) build() error {
 	}
 	c.instance, c.plugin, c.config, c.values = instance, p, config, values
 	c.version = versionOf(instance, p)
+	c.replicates.set(instance)
 	return nil
 }
 

@@ -23,6 +23,8 @@ type taskRun struct {
 	taskCount    int
 	logger       *slog.Logger
 	scope        *scope
+	// replicates is set once the plugin is built.
+	replicates replicates
 
 	mu         sync.Mutex
 	target     storage.TargetState
@@ -211,6 +213,7 @@ func (t *taskRun) build() error {
 	}
 	t.task = source.NewTask()
 	t.version = versionOf(t.task, p)
+	t.replicates.set(t.task)
 	t.buildLane(config, tol)
 	return nil
 }
