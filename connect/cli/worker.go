@@ -192,7 +192,7 @@ func (w *Worker) fit(ctx context.Context, admin *kafka.Admin) error {
 			flexible = append(flexible, t)
 		}
 	}
-	return kafkastore.FitReplication(ctx, admin, w.opts.Logger, flexible...)
+	return kafkastore.FitReplication(ctx, admin, flexible...)
 }
 
 type stores struct {

@@ -67,7 +67,7 @@ func (s *settings) createInternalTopic(ctx context.Context, on *cluster, topic i
 	if _, ok := there[topic.name]; ok {
 		return nil
 	}
-	factor, err := s.factor(ctx, on, topic.factorKey, troubles)
+	factor, err := s.factor(ctx, on, topic.factorKey)
 	if err != nil {
 		return fmt.Errorf("%s on cluster %s: %w", topic.name, on.alias, err)
 	}
@@ -87,21 +87,12 @@ func (s *settings) createInternalTopic(ctx context.Context, on *cluster, topic i
 
 // factor is the replication factor for a new topic. What the user set is taken as it
 // is; the default gives way to a cluster with fewer brokers.
-func (s *settings) factor(ctx context.Context, on *cluster, key string, troubles *troubles) (int16, error) {
-	wanted := s.Int(key)
-	if s.given(key) || wanted <= 1 {
-		return int16(wanted), nil
+func (s *settings) factor(ctx context.Context, on *cluster, key string) (int16, error) {
+	wanted := int16(s.Int(key))
+	if s.given(key) {
+		return wanted, nil
 	}
-	brokers, err := on.admin.BrokerCount(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("count brokers: %w", err)
-	}
-	if brokers < 1 || int64(brokers) >= wanted {
-		return int16(wanted), nil
-	}
-	troubles.once("fewer brokers "+key, "The cluster has fewer brokers than the default replication factor: new topics get one replica a broker.",
-		"key", key, "default", wanted, "brokers", brokers, "cluster", on.alias)
-	return int16(brokers), nil
+	return on.admin.FitReplicas(ctx, wanted)
 }
 
 // topicGate keeps back a connector's tasks while the topic that they write to is not

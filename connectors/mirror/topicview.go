@@ -149,7 +149,7 @@ func (v *topicView) create(ctx context.Context, selected, target map[string]kafk
 		return
 	}
 	configs, failed := v.c.creationConfigs(ctx, absent)
-	factor, err := s.factor(ctx, v.c.target, replicationFactorKey, v.c.troubles)
+	factor, err := s.factor(ctx, v.c.target, replicationFactorKey)
 	errs := make([]error, len(absent))
 	forEach(ctx, absent, func(ctx context.Context, i int, topic string) {
 		switch {

@@ -1,7 +1,10 @@
 package kafka
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -88,14 +91,33 @@ func TestTopicConfigsAreAlteredOneByOne(t *testing.T) {
 	}
 }
 
-func TestACompactedTopicTakesTheBrokersThereAre(t *testing.T) {
+func TestReplicasFitTheBrokersThereAreAndThatIsSaidOnceACluster(t *testing.T) {
 	c := startCluster(t, localkafka.Options{Brokers: 2})
+	var logs bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&logs, nil))
+	clients, ctx := []*Client{newTestClient(t, c.Bootstrap()), newTestClient(t, c.Bootstrap())}, testContext(t)
+
+	for wanted, fits := range map[int16]int16{DefaultByBroker: DefaultByBroker, 1: 1, 2: 2, 3: 2, 5: 2} {
+		for _, client := range clients {
+			if got, err := NewAdmin(client, client.cfg, logger).FitReplicas(ctx, wanted); got != fits || err != nil {
+				t.Errorf("%d wanted: %d, %v", wanted, got, err)
+			}
+		}
+	}
+
+	if text := logs.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "brokers=2") || !strings.Contains(text, "cluster="+c.Bootstrap()) {
+		t.Errorf("logged %s", text)
+	}
+}
+
+func TestACompactedTopicIsCreatedOnce(t *testing.T) {
+	c := startCluster(t, localkafka.Options{})
 	a, ctx := newTestAdmin(t, c.Bootstrap()), testContext(t)
 
-	created, rf, err := a.CreateCompactedTopic(ctx, "log", 1, 3, map[string]string{"segment.bytes": "5000"}, true)
+	created, err := a.CreateCompactedTopic(ctx, "log", 1, 1, map[string]string{"segment.bytes": "5000"})
 
-	if !created || rf != 2 || err != nil {
-		t.Errorf("created %v rf %d %v", created, rf, err)
+	if !created || err != nil {
+		t.Errorf("created %v, %v", created, err)
 	}
 	configs, _, err := a.DescribeTopicConfigs(ctx, "log")
 	if err != nil {
@@ -110,7 +132,7 @@ func TestACompactedTopicTakesTheBrokersThereAre(t *testing.T) {
 	if policy != "compact" {
 		t.Errorf("cleanup.policy = %q", policy)
 	}
-	if created, _, err = a.CreateCompactedTopic(ctx, "log", 1, 3, nil, true); created || err != nil {
+	if created, err = a.CreateCompactedTopic(ctx, "log", 1, 1, nil); created || err != nil {
 		t.Errorf("second time: created %v, %v", created, err)
 	}
 }

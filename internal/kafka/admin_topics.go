@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
 
 	"github.com/IBM/sarama"
 )
@@ -53,37 +54,48 @@ func (a *Admin) CreateTopic(ctx context.Context, spec TopicSpec) error {
 	})
 }
 
+// FitReplicas is the replication factor for new topics where the user set none: wanted, or the number
+// of brokers where there are fewer. That is said in one line a cluster, however many clients ask.
+func (a *Admin) FitReplicas(ctx context.Context, wanted int16) (int16, error) {
+	if wanted <= 1 { // 1 fits everywhere, DefaultByBroker is the broker's affair
+		return wanted, nil
+	}
+	brokers, err := a.BrokerCount(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("counting the brokers: %w", err)
+	}
+	if brokers < 1 || int(wanted) <= brokers {
+		return wanted, nil
+	}
+	if _, said := smallClusters.LoadOrStore(a.client.Bootstrap(), true); !said {
+		a.logger.Warn("The cluster has fewer brokers than the default replication factor: where the configuration sets none, new topics get one replica a broker",
+			"brokers", brokers, "default", wanted, "cluster", a.client.Bootstrap())
+	}
+	return int16(brokers), nil
+}
+
+// smallClusters are those, by bootstrap servers, of which it was said that they have few brokers.
+var smallClusters sync.Map
+
 // CreateCompactedTopic creates a topic with cleanup.policy=compact unless it exists, as Connect does
 // for its internal topics. extra are further topic configurations and win. With fewer brokers than
-// rf it fails with ErrInvalidReplicationFactor, unless fewerReplicas says to take as many as there
-// are; usedRF is what was asked for in the end.
+// rf it fails with ErrInvalidReplicationFactor.
 //
 // Missing rights to create are an *AuthorizationError; the topic may exist all the same.
-func (a *Admin) CreateCompactedTopic(ctx context.Context, name string, partitions int32, rf int16, extra map[string]string, fewerReplicas bool) (created bool, usedRF int16, err error) {
-	if fewerReplicas && rf > 1 {
-		n, err := a.BrokerCount(ctx)
-		if err != nil {
-			return false, 0, err
-		}
-		if n > 0 && int(rf) > n {
-			a.logger.Warn("fewer brokers than the replication factor asks for; using as many replicas as there are brokers",
-				"topic", name, "wanted", rf, "brokers", n, "cluster", a.client.Bootstrap())
-			rf = int16(n)
-		}
-	}
+func (a *Admin) CreateCompactedTopic(ctx context.Context, name string, partitions int32, rf int16, extra map[string]string) (created bool, err error) {
 	configs := map[string]string{"cleanup.policy": "compact"}
 	maps.Copy(configs, extra)
 	err = a.CreateTopic(ctx, TopicSpec{Name: name, Partitions: partitions, ReplicationFactor: rf, Configs: configs})
 	switch {
 	case err == nil:
-		return true, rf, nil
+		return true, nil
 	case errors.Is(err, ErrTopicExists):
-		return false, rf, nil
+		return false, nil
 	case errors.Is(err, ErrUnsupportedVersion):
 		a.logger.Debug("the broker cannot create topics over the wire; the topic must exist", "topic", name)
-		return false, rf, nil
+		return false, nil
 	}
-	return false, rf, err
+	return false, err
 }
 
 // DeleteTopics deletes topics. The map holds the failures by topic.

@@ -26,9 +26,8 @@ type Topic struct {
 }
 
 // FitReplication lowers the replication factor of those topics that do not exist yet to
-// the number of brokers there are, for users who set none, and says so in one line. A
-// factor left to the broker stays.
-func FitReplication(ctx context.Context, admin *kafka.Admin, logger *slog.Logger, topics ...*Topic) error {
+// the number of brokers there are, for users who set none (see kafka.Admin.FitReplicas).
+func FitReplication(ctx context.Context, admin *kafka.Admin, topics ...*Topic) error {
 	names := make([]string, len(topics))
 	for i, topic := range topics {
 		names[i] = topic.Name
@@ -37,22 +36,13 @@ func FitReplication(ctx context.Context, admin *kafka.Admin, logger *slog.Logger
 	if err != nil {
 		return fmt.Errorf("looking for the internal topics %s: %w", strings.Join(names, ", "), err)
 	}
-	brokers, err := admin.BrokerCount(ctx)
-	if err != nil {
-		return fmt.Errorf("counting the brokers: %w", err)
-	}
-	var lowered []string
 	for _, topic := range topics {
-		if _, ok := existing[topic.Name]; ok || brokers < 1 || int(topic.ReplicationFactor) <= brokers {
+		if _, ok := existing[topic.Name]; ok {
 			continue
 		}
-		topic.ReplicationFactor = int16(brokers)
-		lowered = append(lowered, topic.Name)
-	}
-	if len(lowered) > 0 {
-		slices.Sort(lowered)
-		logger.Info(fmt.Sprintf("The cluster has %d broker(s) and no replication factor is set: internal topics are created with as many replicas as there are brokers",
-			brokers), "topic", strings.Join(lowered, ","), "brokers", brokers)
+		if topic.ReplicationFactor, err = admin.FitReplicas(ctx, topic.ReplicationFactor); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -89,7 +79,7 @@ func (t Topic) ensure(ctx context.Context, admin *kafka.Admin, cfg *kafka.Config
 func (t Topic) create(ctx context.Context, admin *kafka.Admin, cfg *kafka.Config, configs map[string]string, logger *slog.Logger) (bool, error) {
 	deadline := time.Now().Add(cfg.APITimeout)
 	for attempt := 0; ; attempt++ {
-		created, _, err := admin.CreateCompactedTopic(ctx, t.Name, t.Partitions, t.ReplicationFactor, configs, false)
+		created, err := admin.CreateCompactedTopic(ctx, t.Name, t.Partitions, t.ReplicationFactor, configs)
 		if !errors.Is(err, kafka.ErrInvalidReplicationFactor) {
 			return created, err
 		}
