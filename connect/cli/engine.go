@@ -79,6 +79,9 @@ func (e *engine) connectorValidator() *herder.Validator {
 	return &herder.Validator{Plugins: e.plugins, Resolve: e.providers.Transform, Worker: e.runtime.Properties, Overrides: e.overrides}
 }
 
+// clusterAway reports whether the worker's cluster is known to be out of reach.
+func (e *engine) clusterAway() bool { return kafka.Away(e.admin.BootstrapServers) }
+
 // herderOptions are those that do not depend on the group.
 func (e *engine) herderOptions(workerID string, s stores) distributed.Options {
 	return distributed.Options{
@@ -86,7 +89,7 @@ func (e *engine) herderOptions(workerID string, s stores) distributed.Options {
 		NewRunner: func(l worker.Listener) (distributed.Runner, error) {
 			return worker.New(worker.Options{
 				ID: workerID, Config: e.runtime, Plugins: e.plugins, Offsets: s.offsets, Listener: l,
-				Producers: e.producers.open, Transformer: e.providers, Logger: named(e.log, logWorker), Metrics: e.metrics,
+				Producers: e.producers.open, Transformer: e.providers, ClusterAway: e.clusterAway, Logger: named(e.log, logWorker), Metrics: e.metrics,
 			}), nil
 		},
 		Validator:     e.connectorValidator(),

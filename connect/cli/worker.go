@@ -230,7 +230,7 @@ func (w *Worker) member() (*group.Member, error) {
 		Coordinator: coordinator, GroupID: v.String("group.id"), URL: w.opts.URL, Protocols: w.protocols,
 		SessionTimeout: millis(v, "session.timeout.ms"), HeartbeatInterval: millis(v, "heartbeat.interval.ms"),
 		RebalanceTimeout: millis(v, "rebalance.timeout.ms"), MaxDelay: w.rebalanceDelay(),
-		RetryBackoff: w.group.RetryBackoff, Logger: w.opts.Logger,
+		RetryBackoff: w.group.RetryBackoff, ClusterAway: w.clusterAway, Logger: w.opts.Logger,
 	}), nil
 }
 

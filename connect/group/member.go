@@ -27,6 +27,10 @@ type Options struct {
 	MaxDelay          time.Duration // scheduled.rebalance.max.delay.ms
 	RetryBackoff      time.Duration // retry.backoff.ms
 
+	// ClusterAway reports whether it is known, and was said, that the whole cluster
+	// cannot be used: that its coordinator cannot goes without saying then.
+	ClusterAway func() bool
+
 	Logger *slog.Logger
 }
 

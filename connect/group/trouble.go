@@ -96,7 +96,11 @@ func (m *Member) tell(kind trouble, err error) {
 	case kind == refused:
 		m.log.Error("The worker cannot take part in the group; trying again", "error", err)
 	default:
-		m.log.Warn("The group's coordinator cannot be reached; trying again", "error", err)
+		level := slog.LevelWarn
+		if m.opts.ClusterAway() {
+			level = slog.LevelDebug
+		}
+		m.log.Log(context.Background(), level, "The group's coordinator cannot be reached; trying again", "error", err)
 	}
 }
 

@@ -108,7 +108,8 @@ func (c *cluster) startWith(name string, prepare func(*worker), change ...func(*
 		Protocols:      []protocol.Subprotocol{protocol.Sessioned, protocol.Compatible, protocol.Default},
 		SessionTimeout: sessionTimeout, HeartbeatInterval: heartbeatInterval, RebalanceTimeout: rebalanceTimeout,
 		MaxDelay: maxDelay, RetryBackoff: 100 * time.Millisecond,
-		Logger: slog.New(slog.NewTextHandler(c.log, &slog.HandlerOptions{Level: slog.LevelDebug})).With("worker", name),
+		ClusterAway: func() bool { return false },
+		Logger:      slog.New(slog.NewTextHandler(c.log, &slog.HandlerOptions{Level: slog.LevelDebug})).With("worker", name),
 	}
 	for _, f := range change {
 		f(&o)

@@ -28,6 +28,8 @@ type committer struct {
 	timeout   time.Duration
 	metrics   *taskMetrics
 	logger    *slog.Logger
+	// level is that of the message about a failed commit at the moment.
+	level func() slog.Level
 
 	// turn is taken for the time of a commit.
 	turn chan struct{}
@@ -42,7 +44,7 @@ type offsetEncoder interface {
 }
 
 func newCommitter() *committer {
-	return &committer{turn: make(chan struct{}, 1), pending: map[string]position{}}
+	return &committer{turn: make(chan struct{}, 1), pending: map[string]position{}, level: func() slog.Level { return slog.LevelError }}
 }
 
 // run commits every interval, counted from the end of the last commit, until ctx
@@ -56,7 +58,7 @@ func (c *committer) run(ctx context.Context) {
 // commitLogged is commit for callers that go on whatever happens.
 func (c *committer) commitLogged(ctx context.Context) {
 	if err := c.commit(ctx); err != nil && ctx.Err() == nil {
-		c.logger.Error("Offsets could not be committed; they are kept for the next commit", "error", err)
+		c.logger.Log(ctx, c.level(), "Offsets could not be committed; they are kept for the next commit", "error", err)
 	}
 }
 

@@ -141,7 +141,7 @@ func (c *connectorRun) cutOff() {
 	c.reports.cutOff(storage.StateUnassigned)
 	c.sever()
 	c.scope.close() // now, lest it takes away the metrics of a successor
-	c.logger.Error("The connector did not stop in time and was cut off")
+	c.logger.Log(context.Background(), c.worker.options.unlessAway(slog.LevelError), "The connector did not stop in time and was cut off")
 }
 
 func (c *connectorRun) build() error {

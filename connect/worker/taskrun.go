@@ -84,7 +84,8 @@ func (t *taskRun) cutOff() {
 	t.reports.cutOff("")
 	t.sever()
 	t.scope.close() // now, lest it takes away the metrics of a successor
-	t.logger.Error("The task did not stop in time and was cut off; offsets it has not committed are lost and its last records will be written again")
+	t.logger.Log(context.Background(), t.worker.options.unlessAway(slog.LevelError),
+		"The task did not stop in time and was cut off; offsets it has not committed are lost and its last records will be written again")
 }
 
 func (t *taskRun) run() {
@@ -172,8 +173,9 @@ func (t *taskRun) closePipeline() {
 func (t *taskRun) awaitAcknowledged(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, t.worker.options.Config.FlushTimeout)
 	defer cancel()
-	if t.delivery.await(ctx, acknowledged) != nil {
-		t.logger.Warn("Records are still not acknowledged; their offsets are not committed yet", "records", t.delivery.unacked())
+	if t.delivery.await(ctx, acknowledged) != nil && t.hard.Err() == nil { // that a task was cut off has been said
+		t.logger.Log(ctx, t.worker.options.unlessAway(slog.LevelWarn),
+			"Records are still not acknowledged; their offsets are not committed yet", "records", t.delivery.unacked())
 	}
 }
 
@@ -242,6 +244,7 @@ func (t *taskRun) buildLane(config map[string]string, tol *tolerance) {
 	c.task, _ = t.task.(connect.Committer)
 	c.interval, c.timeout = o.Config.FlushInterval, o.Config.FlushTimeout
 	c.metrics, c.logger = &t.metrics, t.logger
+	c.level = func() slog.Level { return o.unlessAway(slog.LevelError) }
 	t.committer = c
 }
 

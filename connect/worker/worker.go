@@ -31,8 +31,19 @@ type Options struct {
 	// Producers makes the producer of a task when the task starts.
 	Producers   ProducerFactory
 	Transformer ConfigTransformer
+	// ClusterAway reports whether it is known, and was said, that the worker's cluster
+	// cannot be used; nil is never. What follows from an outage is not told again.
+	ClusterAway func() bool
 	Logger      *slog.Logger
 	Metrics     Metrics
+}
+
+// unlessAway is the level for a message about what may be the consequence of an outage.
+func (o *Options) unlessAway(level slog.Level) slog.Level {
+	if o.ClusterAway() {
+		return slog.LevelDebug
+	}
+	return level
 }
 
 // Worker runs connectors and tasks. Safe for concurrent use. Its methods never call a
@@ -55,6 +66,9 @@ var errStopped = errors.New("the worker has stopped")
 func New(options Options) *Worker {
 	if options.Transformer == nil {
 		options.Transformer = identity{}
+	}
+	if options.ClusterAway == nil {
+		options.ClusterAway = func() bool { return false }
 	}
 	return &Worker{
 		options:    options,

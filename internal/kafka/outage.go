@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"log/slog"
+	"strings"
 	"sync"
 )
 
@@ -19,6 +20,19 @@ type outageBoard struct {
 type outage struct {
 	speaker any // who said so; nil when that one can use the cluster again
 	holders map[any]struct{}
+}
+
+// Away reports whether a client of this process has found and said that the cluster cannot be used, and none has found
+// the contrary yet. bootstrap is the value of bootstrap.servers. It is for deciding what is worth a log line: what
+// merely follows from an outage is not.
+func Away(bootstrap []string) bool {
+	return outages.has(strings.Join(bootstrap, ","))
+}
+
+func (b *outageBoard) has(cluster string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.clusters[cluster] != nil
 }
 
 // enter notes that holder cannot use the cluster, and returns the level to log that at: one holder warns for all.

@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -192,6 +194,21 @@ func (w *Worker) URL() string {
 
 // API is a client of the program's REST API.
 func (w *Worker) API() *API { return &API{Client: api.Client{BaseURL: w.URL()}, tb: w.tb} }
+
+// Metrics is what GET /metrics answers now.
+func (w *Worker) Metrics() string {
+	w.tb.Helper()
+	response, err := http.Get(w.URL() + "/metrics")
+	if err != nil {
+		w.tb.Fatalf("GET /metrics: %v", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		w.tb.Fatalf("GET /metrics: %v", err)
+	}
+	return string(body)
+}
 
 // Flow is a client of one flow of a dedicated MirrorMaker.
 func (w *Worker) Flow(source, target string) *API {

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"tributary/internal/localkafka"
@@ -151,4 +152,40 @@ func TestAClusterThatGoesAndComesIsToldOnceEach(t *testing.T) {
 	w.Log.Await("INFO", "Kafka cluster", source.Bootstrap())
 	requireLines(t, w.Log, 1, "WARN", "Kafka cluster cannot be", source.Bootstrap())
 	requireLines(t, w.Log, 1, "INFO", "Kafka cluster", source.Bootstrap())
+}
+
+// The session ends, so the worker gives its work up; once the cluster is back it gets it again by itself.
+func TestAnOutageBeyondTheSessionIsToldOnceForClusterAndGroupAndWorkGoesOn(t *testing.T) {
+	t.Parallel()
+	source, target := startPair(t, map[string]int32{"orders": 2})
+	source.Produce("orders", cluster.Numbered(0, 100, 2)...)
+	w := cluster.Start(t, cluster.MirrorMaker, twoLines(source, target)+anyPort+"task.shutdown.graceful.timeout.ms=1000\n")
+	awaitMirror(t, source, target, "orders")
+	before := len(w.Log.Lines())
+
+	target.GoAway()
+	source.Produce("orders", cluster.Numbered(100, 200, 2)...)
+	w.Log.Await("stopping all work")
+	kafkatest.Await(t, cluster.Patience, "the end of the task, which cannot finish", func() (bool, string) {
+		series := w.Metrics()
+		return !strings.Contains(series, `connector="MirrorSourceConnector",task="0"`), series
+	})
+	target.ComeBack()
+	source.Produce("orders", cluster.Numbered(200, 300, 2)...)
+
+	kafkatest.Await(t, cluster.Patience, "all records on the target", func() (bool, string) {
+		_, diff := kafkatest.DiffAtLeastOnce(source.ReadTopic("orders", kafkatest.ReadCommitted), target.ReadTopic("source.orders", kafkatest.ReadCommitted))
+		return diff == "", diff
+	})
+	w.API().AwaitState(sourceConnector, "RUNNING", 1)
+	var told []string
+	for _, line := range w.Log.Lines()[before:] {
+		if strings.Contains(line, "WARN") || strings.Contains(line, "ERROR") {
+			told = append(told, line)
+		}
+	}
+	if len(told) != 2 || !strings.Contains(told[0], "Kafka cluster cannot be") || !strings.Contains(told[1], "stopping all work") {
+		t.Errorf("told of the outage:\n%s", strings.Join(told, "\n"))
+	}
+	w.Stop()
 }

@@ -119,17 +119,13 @@ func (h *Herder) startMissing(state *storage.ClusterState) {
 func (h *Herder) stop(connectors []string, tasks []connect.TaskID) {
 	if len(tasks) > 0 {
 		h.goBackground(func(ctx context.Context) {
-			for _, id := range h.runner.StopTasks(ctx, tasks...) {
-				h.log.Warn("Task did not stop in time and was cut off", "connector", id.Connector, "task", id.Task)
-			}
+			h.runner.StopTasks(ctx, tasks...) // which says what it had to cut off
 			h.loop.post(func() { h.gone(tasks) })
 		})
 	}
 	if len(connectors) > 0 {
 		h.goBackground(func(ctx context.Context) {
-			for _, name := range h.runner.StopConnectors(ctx, connectors...) {
-				h.log.Warn("Connector did not stop in time and was cut off", "connector", name)
-			}
+			h.runner.StopConnectors(ctx, connectors...)
 			ids := make([]connect.TaskID, len(connectors))
 			for i, name := range connectors {
 				ids[i] = connectorID(name)
