@@ -179,6 +179,13 @@ func (c *Client) ResetTopics(ctx context.Context, connector string) error {
 	return err
 }
 
+// Replication returns how far a connector has come in copying its partitions. Java's
+// workers do not know it: they answer with an *Error, code 404.
+func (c *Client) Replication(ctx context.Context, connector string) (replication Replication, err error) {
+	_, err = c.do(ctx, http.MethodGet, path(connector, "replication"), nil, &replication)
+	return replication, err
+}
+
 func path(connector string, rest ...string) string {
 	p := "/connectors/" + url.PathEscape(connector)
 	for _, r := range rest {

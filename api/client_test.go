@@ -146,6 +146,13 @@ func TestReadsDecodeTheirDocuments(t *testing.T) {
 	read("/connectors/c/tasks/0/status", `{"id":0,"state":"FAILED","worker_id":"w:1","version":"1","trace":"t"}`, func(c *Client) (any, error) { return c.TaskStatus(ctx, "c", 0) },
 		TaskStatus{ID: 0, State: "FAILED", WorkerID: "w:1", Version: str("1"), Trace: "t"})
 	read("/connectors/c/topics", `{"c":{"topics":["a","b"]}}`, func(c *Client) (any, error) { return c.Topics(ctx, "c") }, []string{"a", "b"})
+	end := int64(4)
+	read("/connectors/c%2Fd/replication", `{"name":"c/d","mode":"simple","topics":["t"],"unmovable_groups":[],"troubles":[],`+
+		`"partitions":[{"topic":"t","partition":1,"task":0,"worker_id":"w:1","source_end":4,"mirrored_up_to":null,"stopped":false,"gaps":[]}],`+
+		`"restarts":[],"unanswered":[{"worker_id":"w:2","reason":"r"}]}`, func(c *Client) (any, error) { return c.Replication(ctx, "c/d") },
+		Replication{Name: "c/d", Mode: "simple", Topics: []string{"t"}, UnmovableGroups: []UnmovableGroup{}, Troubles: []string{},
+			Partitions: []ReplicatedPartition{{Topic: "t", Partition: 1, WorkerID: "w:1", SourceEnd: &end, Gaps: []ReplicationGap{}}},
+			Restarts:   []AutoRestarts{}, Unanswered: []UnansweredWorker{{"w:2", "r"}}})
 	read("/connector-plugins?connectorsOnly=false", `[{"class":"C","type":"sink"}]`, func(c *Client) (any, error) { return c.Plugins(ctx, false) }, []PluginInfo{{Class: "C", Type: "sink"}})
 }
 

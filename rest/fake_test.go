@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"tributary/api"
 	"tributary/connect"
@@ -231,6 +232,33 @@ func (f *fakeHerder) PutTaskConfigs(ctx context.Context, connector string, confi
 
 func (f *fakeHerder) FenceZombies(ctx context.Context, connector string, request protocol.SignedRequest) error {
 	return firstOf(f.called(ctx, "FenceZombies", connector), signed(request), known(connector, "Connector %s not found"))
+}
+
+// replication is the page of hb, or a worker's share of it.
+func (f *fakeHerder) replication(connector string) api.Replication {
+	end, upTo, lag, age, task := int64(12), int64(10), int64(2), 0.25, 0
+	noticed := time.Date(2026, 11, 23, 4, 5, 6, 0, time.UTC)
+	return api.Replication{
+		Name: connector, Mode: "batch", Topics: []string{"orders"},
+		Batch:           &api.ReplicationBatch{Copied: 10, Left: 2, StoppedPartitions: 1, Next: &noticed},
+		UnmovableGroups: []api.UnmovableGroup{{Group: "g", Reason: "it is active on the target"}},
+		Troubles:        []string{"nothing moves"},
+		Partitions: []api.ReplicatedPartition{
+			{Topic: "orders", WorkerID: "127.0.0.1:29480", SourceEnd: &end, MirroredUpTo: &upTo, LagRecords: &lag, LagSeconds: &age,
+				Lane: "record", LaneReason: "transforms are configured", Gaps: []api.ReplicationGap{{From: 3, To: 5, Time: noticed, Kind: "truncated"}}},
+			{Topic: "orders", Partition: 1, Task: 1, WorkerID: "127.0.0.1:29480", Stopped: true, LastError: "too large", LastErrorTime: &noticed, Gaps: []api.ReplicationGap{}},
+		},
+		Restarts:   []api.AutoRestarts{{WorkerID: "127.0.0.1:29480", Count: 1}, {Task: &task, WorkerID: "127.0.0.1:29480", Count: 3, Attempt: 2, Next: &noticed}},
+		Unanswered: []api.UnansweredWorker{{WorkerID: "127.0.0.1:29481", Reason: "it did not answer within 3s"}},
+	}
+}
+
+func (f *fakeHerder) Replication(ctx context.Context, connector string) (api.Replication, error) {
+	return f.replication(connector), firstOf(f.called(ctx, "Replication", connector), known(connector, "Connector %s not found"))
+}
+
+func (f *fakeHerder) LocalReplication(ctx context.Context, connector string, request protocol.SignedRequest) (api.Replication, error) {
+	return f.replication(connector), firstOf(f.called(ctx, "LocalReplication", connector, string(request.Body)), signed(request))
 }
 
 func signed(request protocol.SignedRequest) error {

@@ -34,12 +34,28 @@ func fenceZombies(ctx context.Context, c *call, connector string) (answer, error
 	})
 }
 
-func (c *call) internal(ctx context.Context, method, path string, body []byte, do func(context.Context, protocol.SignedRequest) error) (answer, error) {
-	request := protocol.SignedRequest{
+// localReplication is a worker's share of GET /connectors/{connector}/replication. It is
+// never forwarded: it concerns the worker that was asked.
+func localReplication(ctx context.Context, c *call, connector string) (answer, error) {
+	body, err := c.body()
+	if err != nil {
+		return answer{}, err
+	}
+	share, err := c.herder.LocalReplication(ctx, connector, c.signed(body))
+	return answer{status: http.StatusOK, body: share}, err
+}
+
+// signed is the request as its signature sees it.
+func (c *call) signed(body []byte) protocol.SignedRequest {
+	return protocol.SignedRequest{
 		Signature: c.request.Header.Get(protocol.SignatureHeader),
 		Algorithm: c.request.Header.Get(protocol.SignatureAlgorithmHeader),
 		Body:      body,
 	}
+}
+
+func (c *call) internal(ctx context.Context, method, path string, body []byte, do func(context.Context, protocol.SignedRequest) error) (answer, error) {
+	request := c.signed(body)
 	out := outgoing{method: method, path: path, body: body, header: http.Header{}}
 	for _, name := range []string{protocol.SignatureHeader, protocol.SignatureAlgorithmHeader} {
 		if value := c.request.Header.Get(name); value != "" {

@@ -78,8 +78,18 @@ func (s *Server) connectorRoutes(r chi.Router, base string) {
 	add(http.MethodPatch, "/{connector}/offsets", of(alterOffsets))
 	add(http.MethodDelete, "/{connector}/offsets", of(resetOffsets))
 	add(http.MethodPost, "/{connector}/restart", of(restartConnector))
-	r.MethodFunc(http.MethodPost, base+"/{connector}/tasks", s.serve(of(putTaskConfigs), true))
-	r.MethodFunc(http.MethodPut, base+"/{connector}/fence", s.serve(of(fenceZombies), true))
+	add(http.MethodGet, "/{connector}/replication", read(herder.Herder.Replication))
+	s.internalRoutes(r, base)
+}
+
+// internalRoutes are the requests between workers, signed by the sender.
+func (s *Server) internalRoutes(r chi.Router, base string) {
+	add := func(method, path string, handle handler) {
+		r.MethodFunc(method, base+path, s.serve(handle, true))
+	}
+	add(http.MethodPost, "/{connector}/tasks", of(putTaskConfigs))
+	add(http.MethodPut, "/{connector}/fence", of(fenceZombies))
+	add(http.MethodPost, "/{connector}/replication", of(localReplication))
 }
 
 // escapedPath makes the routes see the path as it was sent, without a slash at its end.

@@ -69,4 +69,11 @@ type Herder interface {
 	// anything else, and its failure is a *protocol.SignatureError.
 	PutTaskConfigs(ctx context.Context, connector string, configs []map[string]string, request protocol.SignedRequest) error
 	FenceZombies(ctx context.Context, connector string, request protocol.SignedRequest) error
+
+	// Replication is what a connector and its tasks say of their replication. The workers
+	// that its statuses name are asked for their share; those that do not answer in time
+	// are named in the result. LocalReplication is that internal request: the share of
+	// this worker alone. It is signed as the others are.
+	Replication(ctx context.Context, connector string) (api.Replication, error)
+	LocalReplication(ctx context.Context, connector string, request protocol.SignedRequest) (api.Replication, error)
 }

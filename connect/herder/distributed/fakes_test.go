@@ -303,6 +303,23 @@ func (r *runner) TaskConfigs(_ context.Context, connector string) ([]map[string]
 	return out, nil
 }
 
+// Replication reports a partition, named after the connector, for each task here.
+func (r *runner) Replication(connector string) (out []worker.InstanceReplication) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, here := r.configs[connector]; here {
+		out = append(out, worker.InstanceReplication{Task: connectorInstance, Report: connect.Replication{
+			Mode: "batch", Topics: []string{connector}, Troubles: []string{"slow"}, Batch: &connect.ReplicationBatch{Copied: 1, Left: 2}}})
+	}
+	for id := range r.tasks {
+		if id.Connector == connector {
+			out = append(out, worker.InstanceReplication{Task: id.Task, Report: connect.Replication{Partitions: []connect.ReplicatedPartition{{
+				Topic: connector, Partition: int32(id.Task), SourceEnd: 9, MirroredUpTo: connect.UnknownOffset, LagRecords: connect.UnknownOffset, LagSeconds: connect.UnknownLag}}}})
+		}
+	}
+	return out
+}
+
 func (r *runner) Stop(ctx context.Context) error {
 	r.mu.Lock()
 	var tasks []connect.TaskID
@@ -351,20 +368,34 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
-// RoundTrip carries the internal requests that followers send to the leader's URL,
-// which in these tests is http://<worker>/, to that worker's herder.
+// errUnreachable is what a request to a worker that there is not gets.
+var errUnreachable = errors.New("nobody is there")
+
+// RoundTrip carries the internal requests that workers send to each other's URL, which
+// in these tests is http://<worker>/, to that worker's herder.
 func (c *cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		return nil, err
 	}
-	path := strings.Split(strings.Trim(req.URL.Path, "/"), "/")
-	var configs []map[string]string
-	if err := json.Unmarshal(body, &configs); err != nil {
-		return nil, err
+	h := c.herders[req.URL.Host]
+	if h == nil {
+		return nil, errUnreachable
 	}
-	err = c.herders[req.URL.Host].PutTaskConfigs(req.Context(), path[1], configs, protocol.SignedRequest{
-		Signature: req.Header.Get(protocol.SignatureHeader), Algorithm: req.Header.Get(protocol.SignatureAlgorithmHeader), Body: body})
+	request := protocol.SignedRequest{Signature: req.Header.Get(protocol.SignatureHeader), Algorithm: req.Header.Get(protocol.SignatureAlgorithmHeader), Body: body}
+	var share any
+	switch path := strings.Split(strings.Trim(req.URL.Path, "/"), "/"); req.Method + " " + path[2] {
+	case "POST tasks":
+		var configs []map[string]string
+		if err := json.Unmarshal(body, &configs); err != nil {
+			return nil, err
+		}
+		err = h.PutTaskConfigs(req.Context(), path[1], configs, request)
+	case "POST replication":
+		share, err = h.LocalReplication(req.Context(), path[1], request)
+	default:
+		err = fmt.Errorf("%s %s is no internal request", req.Method, req.URL.Path)
+	}
 	answer := httptest.NewRecorder()
 	var refused *protocol.SignatureError
 	switch {
@@ -372,6 +403,10 @@ func (c *cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 		http.Error(answer, err.Error(), refused.Status)
 	case err != nil:
 		http.Error(answer, err.Error(), http.StatusConflict)
+	case share != nil:
+		if err := json.NewEncoder(answer).Encode(share); err != nil {
+			return nil, err
+		}
 	default:
 		answer.WriteHeader(http.StatusNoContent)
 	}

@@ -36,6 +36,8 @@ type Runner interface {
 	SetTargetState(connector string, target storage.TargetState)
 	// TaskConfigs asks the running connector to divide its work.
 	TaskConfigs(ctx context.Context, connector string) ([]map[string]string, error)
+	// Replication is what the instances of a connector that run here say of theirs.
+	Replication(connector string) []worker.InstanceReplication
 	// Stop stops everything; the error names what was cut off.
 	Stop(ctx context.Context) error
 }

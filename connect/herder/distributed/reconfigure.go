@@ -1,20 +1,15 @@
 package distributed
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
-	"net/url"
 	"time"
 
-	"tributary/api"
 	"tributary/connect"
-	"tributary/connect/group/protocol"
 	"tributary/connect/herder"
 	"tributary/connect/worker"
 	"tributary/storage"
@@ -171,54 +166,6 @@ func (h *Herder) sendTaskConfigs(ctx context.Context, round roundView, connector
 	if err != nil {
 		return err
 	}
-	return h.askLeader(ctx, round, http.MethodPost, connector, "tasks", body)
-}
-
-// askLeader sends a signed internal request to the leader.
-func (h *Herder) askLeader(ctx context.Context, round roundView, method, connector, action string, body []byte) error {
-	base, err := url.Parse(round.Snapshot.LeaderURL)
-	if err != nil {
-		return fmt.Errorf("the leader advertises %q, which is not a URL: %w", round.Snapshot.LeaderURL, err)
-	}
-	target := base.Scheme + "://" + base.Host + h.opts.LeaderPath + "/connectors/" + url.PathEscape(connector) + "/" + action
-	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "kafka-connect")
-	if len(body) > 0 {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	if round.Protocol.Signed() {
-		key, ok := h.snapshot().SessionKey()
-		if !ok {
-			return &herder.RebalanceError{Message: "no session key has been read yet"}
-		}
-		signature, err := protocol.Sign(key.Key, h.opts.SignatureAlgorithm, body)
-		if err != nil {
-			return err
-		}
-		req.Header.Set(protocol.SignatureHeader, signature)
-		req.Header.Set(protocol.SignatureAlgorithmHeader, h.opts.SignatureAlgorithm)
-	}
-	resp, err := h.opts.HTTP.Do(req)
-	if err != nil {
-		return fmt.Errorf("send a request to the leader at %s: %w", base.Redacted(), err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		return fmt.Errorf("read the leader's answer: %w", err)
-	}
-	if resp.StatusCode < 300 {
-		return nil
-	}
-	message := api.ErrorMessage{ErrorCode: resp.StatusCode, Message: string(text)}
-	// An answer that is not Connect's JSON is shown as it is.
-	_ = json.Unmarshal(text, &message)
-	if resp.StatusCode == http.StatusConflict || resp.StatusCode == http.StatusForbidden {
-		return &herder.RebalanceError{Message: message.Message}
-	}
-	return fmt.Errorf("the leader at %s answered %d: %s", base.Redacted(), resp.StatusCode, message.Message)
+	_, err = h.ask(ctx, round, round.Snapshot.LeaderURL, http.MethodPost, connector, "tasks", body)
+	return err
 }

@@ -1,0 +1,78 @@
+package distributed
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"tributary/api"
+	"tributary/connect/group/protocol"
+	"tributary/connect/herder"
+)
+
+// maxPeerAnswer bounds what is read of another worker's answer, in bytes.
+const maxPeerAnswer = 64 << 20
+
+// ask sends an internal request about a connector to another worker of the group, such
+// as the leader, and returns the body of its answer. It is signed when the group's
+// protocol has signatures (KIP-507).
+func (h *Herder) ask(ctx context.Context, round roundView, workerURL, method, connector, action string, body []byte) ([]byte, error) {
+	base, err := url.Parse(workerURL)
+	if err != nil {
+		return nil, fmt.Errorf("the worker advertises %q, which is not a URL: %w", workerURL, err)
+	}
+	target := base.Scheme + "://" + base.Host + h.opts.LeaderPath + "/connectors/" + url.PathEscape(connector) + "/" + action
+	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "kafka-connect")
+	if len(body) > 0 {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if err := h.sign(round, req.Header, body); err != nil {
+		return nil, err
+	}
+	resp, err := h.opts.HTTP.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("send a request to the worker at %s: %w", base.Redacted(), err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxPeerAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("read the answer of the worker at %s: %w", base.Redacted(), err)
+	}
+	if resp.StatusCode < 300 {
+		return text, nil
+	}
+	message := api.ErrorMessage{ErrorCode: resp.StatusCode, Message: string(text)}
+	// An answer that is not Connect's JSON is shown as it is.
+	_ = json.Unmarshal(text, &message)
+	if resp.StatusCode == http.StatusConflict || resp.StatusCode == http.StatusForbidden {
+		return nil, &herder.RebalanceError{Message: message.Message}
+	}
+	return nil, fmt.Errorf("the worker at %s answered %d: %s", base.Redacted(), resp.StatusCode, message.Message)
+}
+
+// sign puts a signature of body into header if the group has signatures.
+func (h *Herder) sign(round roundView, header http.Header, body []byte) error {
+	if !round.Protocol.Signed() {
+		return nil
+	}
+	key, ok := h.snapshot().SessionKey()
+	if !ok {
+		return &herder.RebalanceError{Message: "no session key has been read yet"}
+	}
+	signature, err := protocol.Sign(key.Key, h.opts.SignatureAlgorithm, body)
+	if err != nil {
+		return err
+	}
+	header.Set(protocol.SignatureHeader, signature)
+	header.Set(protocol.SignatureAlgorithmHeader, h.opts.SignatureAlgorithm)
+	return nil
+}
