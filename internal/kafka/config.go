@@ -117,6 +117,8 @@ type ConsumerSettings struct {
 	MaxPollRecords         int
 	ReadCommitted          bool
 	OffsetReset            OffsetReset
+	// Assignors are the class names of partition.assignment.strategy, for members of a group.
+	Assignors []string
 }
 
 // GroupSettings are the keys of a member of a group.
@@ -136,6 +138,19 @@ type OffsetReset struct {
 	Strategy string
 	// Duration is how far back by_duration goes.
 	Duration time.Duration
+}
+
+// spec is what to look up for it, false for none.
+func (r OffsetReset) spec(now time.Time) (int64, bool) {
+	switch r.Strategy {
+	case "earliest":
+		return Earliest, true
+	case "latest":
+		return Latest, true
+	case "by_duration":
+		return now.Add(-r.Duration).UnixMilli(), true
+	}
+	return 0, false
 }
 
 // Security says how connections are protected and how the client logs in.

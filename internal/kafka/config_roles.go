@@ -131,6 +131,7 @@ func (c *Config) readConsumer(v *values) {
 		MaxPollRecords:         v.int("max.poll.records"),
 		ReadCommitted:          v.text("isolation.level") == "read_committed",
 		OffsetReset:            reset,
+		Assignors:              v.list("partition.assignment.strategy"),
 	}
 	c.readGroup(v, "max.poll.interval.ms")
 }

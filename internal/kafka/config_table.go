@@ -137,7 +137,7 @@ var keyTable = []keyDef{
 	{"group.protocol", consumers, kindString, "classic", oneOfAnyCase("CONSUMER", "CLASSIC"), "consumer groups use the classic protocol"},
 	{"group.remote.assignor", consumers, kindString, none, nil, ignoredAssign},
 	{"partition.assignment.strategy", consumers, kindList,
-		"org.apache.kafka.clients.consumer.RangeAssignor,org.apache.kafka.clients.consumer.CooperativeStickyAssignor", nil, ignoredAssign},
+		"org.apache.kafka.clients.consumer.RangeAssignor,org.apache.kafka.clients.consumer.CooperativeStickyAssignor", nil, ""},
 	{"session.timeout.ms", consumers, kindInt, "45000", nil, ""},
 	{"heartbeat.interval.ms", consumers, kindInt, "3000", nil, ""},
 	{"internal.throw.on.fetch.stable.offset.unsupported", consumers, kindBoolean, "false", nil, "it is internal to Java's clients"},

@@ -143,6 +143,7 @@ func TestDefaultsAreJavas(t *testing.T) {
 	if diff := cmp.Diff(ConsumerSettings{
 		FetchMinBytes: 1, FetchMaxBytes: 52428800, FetchMaxWait: 500 * time.Millisecond, MaxPartitionFetchBytes: 1048576,
 		MaxPollRecords: 500, OffsetReset: OffsetReset{Strategy: "latest"},
+		Assignors: []string{"org.apache.kafka.clients.consumer.RangeAssignor", "org.apache.kafka.clients.consumer.CooperativeStickyAssignor"},
 	}, consumer.Consumer); diff != "" {
 		t.Errorf("consumer: %s", diff)
 	}

@@ -94,7 +94,7 @@ func (d *decoder) batch(b *sarama.RecordBatch) {
 			Key:       r.Key, Value: r.Value,
 		}
 		if b.LogAppendTime {
-			rec.Timestamp = appended
+			rec.Timestamp, rec.LogAppendTime = appended, true
 		}
 		if len(r.Headers) > 0 {
 			first := len(d.headers)
@@ -127,7 +127,7 @@ func (d *decoder) messages(set *sarama.MessageSet) {
 			}
 			stamp := m.Msg.Timestamp
 			if outer.Msg.LogAppendTime {
-				stamp = outer.Msg.Timestamp
+				stamp, rec.LogAppendTime = outer.Msg.Timestamp, true
 			}
 			if !stamp.IsZero() {
 				rec.Timestamp = stamp.UnixMilli()

@@ -12,8 +12,11 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// connectProtocolType is the protocol type of groups of Connect workers.
-const connectProtocolType = "connect"
+// Protocol types of groups: of Connect workers, and of consumers.
+const (
+	connectProtocolType  = "connect"
+	consumerProtocolType = "consumer"
+)
 
 // MemberIDRequiredError is a coordinator's answer to a first join (KIP-394): join again with this id.
 type MemberIDRequiredError struct{ MemberID string }
@@ -44,15 +47,17 @@ type JoinResult struct {
 	MemberID   string
 	LeaderID   string
 	Members    map[string][]byte // member id → metadata; only the leader gets them
+	// InstanceIDs are the group.instance.id of static members by member id, for the leader.
+	InstanceIDs map[string]string
 }
 
 // IsLeader says whether this member is to assign.
 func (r JoinResult) IsLeader() bool { return r.MemberID == r.LeaderID }
 
-// GroupConn is a Connect worker's membership on the wire: single requests and their answers, no state
+// GroupConn is a membership in a group on the wire, a Connect worker's or a consumer's: single requests and their answers, no state
 // machine and no goroutine of its own. Joining and syncing share one connection, on which the broker may
 // hold an answer for the whole rebalance time-out; heartbeats and leaving share another, so that they
-// never wait behind it. Methods may be called from any goroutine and end with their context.
+// never wait behind it; offsets have a third. Methods may be called from any goroutine and end with their context.
 //
 // Errors are *ServerError values for errors.Is: ErrCoordinatorNotAvailable, ErrCoordinatorLoading and
 // ErrNotCoordinator (call FindCoordinator again), ErrRebalanceInProgress, ErrIllegalGeneration,
@@ -69,6 +74,10 @@ type GroupConn struct {
 	closed      bool
 	rebalance   groupLine
 	liveness    groupLine
+	offsets     groupLine
+
+	protocolType string
+	instanceID   *string // of a static member (KIP-345)
 }
 
 // groupLine is one connection to the coordinator. Its lock keeps requests in turn.
@@ -79,18 +88,29 @@ type groupLine struct {
 	inUse       *connection   // conn while a request runs; guarded by the GroupConn's lock
 }
 
-// NewGroupConn returns a connection for a group. cfg must be of RoleGroup; it does not touch the network.
+// NewGroupConn returns a connection for a group. cfg must be of RoleGroup, or of RoleConsumer for a group
+// of consumers; it does not touch the network.
 func NewGroupConn(cfg *Config, groupID string, logger *slog.Logger) (*GroupConn, error) {
 	client, err := NewClient(cfg, logger)
 	if err != nil {
 		return nil, err
 	}
-	g := &GroupConn{client: client, cfg: cfg, group: groupID, logger: client.logger}
-	for _, l := range []*groupLine{&g.rebalance, &g.liveness} {
+	g := &GroupConn{client: client, cfg: cfg, group: groupID, logger: client.logger, protocolType: connectProtocolType}
+	if cfg.Role == RoleConsumer {
+		g.protocolType = consumerProtocolType
+		if id := cfg.Group.InstanceID; id != "" {
+			g.instanceID = &id
+		}
+	}
+	for _, l := range g.lines() {
 		l.turn = make(chan struct{}, 1)
 		l.turn <- struct{}{}
 	}
 	return g, nil
+}
+
+func (g *GroupConn) lines() []*groupLine {
+	return []*groupLine{&g.rebalance, &g.liveness, &g.offsets}
 }
 
 // FindCoordinator asks once who coordinates the group.
@@ -111,7 +131,7 @@ func (g *GroupConn) FindCoordinator(ctx context.Context) error {
 // Join joins the group. It blocks until all members have joined, for the rebalance time-out at most.
 func (g *GroupConn) Join(ctx context.Context, r JoinRequest) (JoinResult, error) {
 	req := &sarama.JoinGroupRequest{
-		Version: 8, GroupId: g.group, MemberId: r.MemberID, ProtocolType: connectProtocolType,
+		Version: 8, GroupId: g.group, MemberId: r.MemberID, GroupInstanceId: g.instanceID, ProtocolType: g.protocolType,
 		SessionTimeout: int32(r.SessionTimeout.Milliseconds()), RebalanceTimeout: int32(r.RebalanceTimeout.Milliseconds()),
 	}
 	if r.Reason != "" {
@@ -134,10 +154,13 @@ func (g *GroupConn) Join(ctx context.Context, r JoinRequest) (JoinResult, error)
 		}
 		result = JoinResult{
 			Generation: resp.GenerationId, Protocol: resp.GroupProtocol, MemberID: resp.MemberId, LeaderID: resp.LeaderId,
-			Members: make(map[string][]byte, len(resp.Members)),
+			Members: make(map[string][]byte, len(resp.Members)), InstanceIDs: make(map[string]string),
 		}
 		for _, m := range resp.Members {
 			result.Members[m.MemberId] = m.Metadata
+			if m.GroupInstanceId != nil {
+				result.InstanceIDs[m.MemberId] = *m.GroupInstanceId
+			}
 		}
 		return nil
 	})
@@ -153,10 +176,9 @@ func (g *GroupConn) Join(ctx context.Context, r JoinRequest) (JoinResult, error)
 // Sync hands in the assignments, if this member leads, and returns its own. It blocks until the leader
 // has synced.
 func (g *GroupConn) Sync(ctx context.Context, generation int32, memberID, protocol string, assignments map[string][]byte) ([]byte, error) {
-	protocolType := connectProtocolType
 	req := &sarama.SyncGroupRequest{
-		Version: 5, GroupId: g.group, GenerationId: generation, MemberId: memberID,
-		ProtocolType: &protocolType, ProtocolName: &protocol,
+		Version: 5, GroupId: g.group, GenerationId: generation, MemberId: memberID, GroupInstanceId: g.instanceID,
+		ProtocolType: &g.protocolType, ProtocolName: &protocol,
 	}
 	for _, id := range slices.Sorted(maps.Keys(assignments)) {
 		req.GroupAssignments = append(req.GroupAssignments, sarama.SyncGroupRequestAssignment{MemberId: id, Assignment: assignments[id]})
@@ -176,7 +198,7 @@ func (g *GroupConn) Sync(ctx context.Context, generation int32, memberID, protoc
 // Heartbeat tells the coordinator that the member lives. ErrRebalanceInProgress asks to join again.
 func (g *GroupConn) Heartbeat(ctx context.Context, generation int32, memberID string) error {
 	return g.call(ctx, &g.liveness, 0, func(b *sarama.Broker) error {
-		resp, err := b.Heartbeat(&sarama.HeartbeatRequest{Version: 4, GroupId: g.group, GenerationId: generation, MemberId: memberID})
+		resp, err := b.Heartbeat(&sarama.HeartbeatRequest{Version: 4, GroupId: g.group, GenerationId: generation, MemberId: memberID, GroupInstanceId: g.instanceID})
 		if err != nil {
 			return err
 		}
@@ -209,7 +231,7 @@ func (g *GroupConn) Close() {
 	g.closed = true
 	g.mu.Unlock()
 	_ = g.client.Close()
-	for _, l := range []*groupLine{&g.rebalance, &g.liveness} {
+	for _, l := range g.lines() {
 		g.cut(l)
 		<-l.turn
 		if l.conn != nil {

@@ -25,11 +25,13 @@ type Header struct {
 type Record struct {
 	Topic     string
 	Partition int32 // AnyPartition only when writing
-	Offset    int64 // ignored when writing
-	Timestamp int64 // milliseconds, or NoTimestamp
-	Key       []byte
-	Value     []byte
-	Headers   []Header
+	// LogAppendTime says that the broker set the timestamp; ignored when writing.
+	LogAppendTime bool
+	Offset        int64 // ignored when writing
+	Timestamp     int64 // milliseconds, or NoTimestamp
+	Key           []byte
+	Value         []byte
+	Headers       []Header
 }
 
 // Metadata says where a record was stored.
