@@ -84,16 +84,18 @@ type TaskContext interface {
 // RecordCommitter is a source task that wants to hear of each acknowledged record.
 type RecordCommitter interface {
 	// CommitRecord is called once for each record that Poll returned, in order within
-	// a target partition: md says where it was stored; nil when it was filtered out or
-	// its failure was tolerated. It runs on the producer's goroutine, concurrently
-	// with Poll, and must not block.
+	// a target partition: md says where it was stored; nil when it was filtered out,
+	// its failure was tolerated, or the task had it aborted. It runs on the producer's
+	// goroutine, concurrently with Poll, and must not block. With exactly-once delivery
+	// it is called once the record's transaction is committed, on Poll's goroutine.
 	CommitRecord(record *SourceRecord, md *RecordMetadata)
 }
 
 // Committer is a source task that wants to hear of committed offsets.
 type Committer interface {
 	// Commit is called after every successful offset commit, also when there was
-	// nothing to write, on the committer's goroutine.
+	// nothing to write, on the committer's goroutine; with exactly-once delivery after
+	// every transaction, on Poll's goroutine.
 	Commit(ctx context.Context) error
 }
 

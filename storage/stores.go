@@ -171,4 +171,17 @@ type OffsetStore interface {
 	// new key has the field order of a java.util.HashMap. A nil offset removes it.
 	// Maps with values that the format cannot hold are an error.
 	Record(connector string, partition, offset map[string]any) (OffsetRecord, error)
+	// Expand adds to records those that must be written with them: one for each other key
+	// that stands in the topic for an equal partition map. WriteOffsets does so itself.
+	Expand(records []OffsetRecord) []OffsetRecord
+}
+
+// OffsetEcho is an OffsetStore of which another store holds a copy. Who writes its
+// records himself, in a transaction, calls Before and, when they are committed, After.
+type OffsetEcho interface {
+	// Before removes from the copy what records remove; records must not be written
+	// unless it succeeds, for the copy would bring the offsets back.
+	Before(ctx context.Context, records []OffsetRecord) error
+	// After brings the copy up to date. A failure costs the copy alone.
+	After(ctx context.Context, records []OffsetRecord) error
 }

@@ -35,6 +35,7 @@ type connectorRun struct {
 	scope  *scope
 	// replicates is set once the plugin is built.
 	replicates replicates
+	offsets    *offsetAccess
 
 	mu          sync.Mutex
 	target      *storage.TargetState // the newest that was not acted on
@@ -69,7 +70,7 @@ func newConnectorRun(w *Worker, name string, raw map[string]string) *connectorRu
 		life: newLife(), worker: w, name: name, raw: raw,
 		logger: w.logger.With("connector", name),
 		scope:  connectorScope(w.options.Metrics, name),
-		wake:   make(chan struct{}, 1),
+		wake:   make(chan struct{}, 1), offsets: newOffsetAccess(&w.options),
 	}
 	c.reports.report = func(state storage.State, trace string) {
 		version := ""
@@ -84,6 +85,7 @@ func newConnectorRun(w *Worker, name string, raw map[string]string) *connectorRu
 func (c *connectorRun) run() {
 	defer close(c.ended)
 	defer c.scope.close()
+	defer c.offsets.close()
 	if err := guard(c.build); err != nil {
 		c.fail(err)
 	}
@@ -159,6 +161,7 @@ func (c *connectorRun) build() error {
 	}
 	c.instance, c.plugin, c.config, c.values = instance, p, config, values
 	c.version = versionOf(instance, p)
+	c.offsets.describe(OffsetStoreSpec{Connector: c.name, ClientID: c.name, Config: config})
 	c.replicates.set(instance)
 	return nil
 }
@@ -363,7 +366,7 @@ func (c *connectorContext) RaiseError(err error) {
 }
 
 func (c *connectorContext) Offsets() connect.OffsetReader {
-	return offsetReader{connector: c.name, store: c.worker.options.Offsets}
+	return offsetReader{connector: c.name, access: c.offsets}
 }
 
 func (c *connectorContext) Metrics() connect.Metrics { return c.scope }

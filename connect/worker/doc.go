@@ -18,11 +18,19 @@
 //
 // # Record lane
 //
+// The lane's records go to an outlet. At least once:
+//
 //	lane goroutine:  Poll → pipeline (transforms, converters) → delivery.send → Producer.Send
 //	producer's:      done → CommitRecord → tracker.ack
 //	committer's:     tracker.committable → OffsetStore.Record → OffsetWriter → Commit
 //	delivery's:      opens the producer; after a retriable failure closes it and
 //	                 sends again, in order, what was not acknowledged
+//
+// Exactly once (KIP-618), all on the lane's goroutine but done:
+//
+//	Poll → pipeline → exactlyOnce.send: Begin if need be, Producer.Send
+//	at a boundary:    OffsetStore.Record → Producer.Send → Commit → CommitRecord, Commit
+//	producer's:       done → noted for CommitRecord
 //
 // Lock order: delivery.sendMu before delivery.mu; committer.mu before delivery.mu.
 // No plugin is called with a lock held, save Committer.Commit under committer.mu.

@@ -150,6 +150,10 @@ func (o *offsets) Record(connector string, p, offset map[string]any) (storage.Of
 	return storage.OffsetRecord{Key: fmt.Append(nil, connector, p["p"]), Value: fmt.Append(nil, offset["at"])}, nil
 }
 
+func (o *offsets) Expand(records []storage.OffsetRecord) []storage.OffsetRecord { return records }
+
+func (o *offsets) Topic() string { return "offsets" }
+
 func (o *offsets) WriteOffsets(ctx context.Context, records []storage.OffsetRecord) error {
 	o.mu.Lock()
 	fault := o.fault

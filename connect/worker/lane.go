@@ -12,7 +12,7 @@ import (
 const (
 	// pollRetryPause follows a Poll that failed and may succeed later.
 	pollRetryPause = 100 * time.Millisecond
-	// entryBatch is how many entries the lane takes from the delivery at a time.
+	// entryBatch is how many entries the lane takes from its outlet at a time.
 	entryBatch = 128
 )
 
@@ -23,7 +23,9 @@ func (t *taskRun) loop() error {
 	for {
 		ctx, pause := t.pollContext()
 		if pause {
-			t.pause()
+			if err := t.pause(); err != nil {
+				return err
+			}
 		}
 		if t.ctx.Err() != nil {
 			return context.Cause(t.ctx)
@@ -45,10 +47,12 @@ func (t *taskRun) loop() error {
 		default:
 			return err
 		}
-		if len(records) == 0 {
-			continue
+		if len(records) > 0 {
+			if err := t.sendBatch(records); err != nil {
+				return err
+			}
 		}
-		if err := t.sendBatch(records); err != nil {
+		if err := t.outlet.polled(); err != nil {
 			return err
 		}
 	}
@@ -56,22 +60,33 @@ func (t *taskRun) loop() error {
 
 func (t *taskRun) poll(ctx context.Context) (records []*connect.SourceRecord, err error) {
 	defer recoverTo(func(p error) { err = p })
+	if limit := t.outlet.pollLimit(); limit > 0 {
+		limited, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		records, err = t.task.Poll(limited)
+		if err != nil && ctx.Err() == nil && limited.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
+			err = nil // there was nothing in time
+		}
+		return records, err
+	}
 	return t.task.Poll(ctx)
 }
 
-// pause flushes what is on its way, reports PAUSED and waits for the end of the pause.
-// The producer stays open, and late acknowledgements are committed as usual.
-func (t *taskRun) pause() {
-	t.awaitAcknowledged(t.ctx)
-	t.committer.commitLogged(t.ctx)
+// pause settles what is on its way, reports PAUSED and waits for the end of the pause.
+func (t *taskRun) pause() error {
+	if err := t.outlet.pausing(t.ctx); err != nil {
+		return err
+	}
 	if t.ctx.Err() != nil {
-		return
+		return nil
 	}
 	t.reports.is(storage.StatePaused, "")
 	t.awaitResumption()
 	if t.ctx.Err() == nil {
+		t.outlet.resumed()
 		t.reports.is(storage.StateRunning, "")
 	}
+	return nil
 }
 
 func (t *taskRun) sendBatch(records []*connect.SourceRecord) (err error) {
@@ -79,26 +94,26 @@ func (t *taskRun) sendBatch(records []*connect.SourceRecord) (err error) {
 	t.metrics.polled.Add(float64(len(records)))
 	for i, record := range records {
 		if len(t.free) == 0 {
-			t.free = t.delivery.take(t.free, min(entryBatch, len(records)-i))
+			t.free = t.outlet.take(t.free, min(entryBatch, len(records)-i))
 		}
 		e := t.free[len(t.free)-1]
 		switch err := t.pipeline.apply(t.ctx, record, &e.out); err {
 		case nil:
 			t.free = t.free[:len(t.free)-1]
 			e.record = record
-			if err := t.delivery.send(t.ctx, e); err != nil {
+			if err := t.outlet.send(t.ctx, e); err != nil {
 				return err
 			}
 		case errSkipped:
 			t.wipe(e)
-			if t.delivery.commit != nil {
-				t.delivery.commitRecord(record, nil)
+			if err := t.outlet.skip(record); err != nil {
+				return err
 			}
 		default:
 			return err
 		}
 	}
-	t.metrics.active.Set(float64(t.delivery.unacked()))
+	t.metrics.active.Set(float64(t.outlet.unacked()))
 	return nil
 }
 
@@ -110,6 +125,6 @@ func (t *taskRun) wipe(e *entry) {
 }
 
 func (t *taskRun) giveBackEntries() {
-	t.delivery.release(t.free...)
+	t.outlet.release(t.free...)
 	t.free = nil
 }

@@ -110,12 +110,14 @@ func BenchmarkLane(b *testing.B) {
 			}
 			quiet := quietTask{batch: batch, left: b.N, ended: make(chan struct{})}
 			hearing := &hearingTask{quietTask: quiet}
-			t.task, t.delivery.commit, t.committer.task = &quiet, nil, nil
+			out := t.buildOutlet(w.offsets).(*atLeastOnce)
+			t.outlet = out
+			t.task, out.commit, out.committer.task = &quiet, nil, nil
 			ended := quiet.ended
 			if bench.hear {
-				t.task, t.delivery.commit = hearing, hearing
+				t.task, out.commit = hearing, hearing
 			}
-			t.delivery.start(t.hard)
+			out.start(t.hard)
 			b.ReportAllocs()
 			b.SetBytes(1024)
 			b.ResetTimer()
@@ -124,11 +126,11 @@ func BenchmarkLane(b *testing.B) {
 			<-ended
 			t.stop()
 			<-done
-			if err := t.delivery.close(t.hard); err != nil {
+			if err := out.close(t.hard); err != nil {
 				b.Fatal(err)
 			}
 			b.StopTimer()
-			if n := t.delivery.unacked(); n != 0 {
+			if n := out.unacked(); n != 0 {
 				b.Fatalf("%d records were not acknowledged", n)
 			}
 		})

@@ -28,6 +28,9 @@ type ProducerSpec struct {
 	// Overrides are the connector's producer.override.* settings without the prefix,
 	// references resolved.
 	Overrides map[string]string
+	// TransactionalID, if set, asks for a TransactionalProducer with that transactional id.
+	// Not to be overridden.
+	TransactionalID string
 }
 
 // ProducerFactory makes the producer of a task. It may wait for the cluster as long

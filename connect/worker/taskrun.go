@@ -21,8 +21,10 @@ type taskRun struct {
 	rawConnector map[string]string
 	rawTask      map[string]string
 	taskCount    int
+	exactlyOnce  *ExactlyOnce // nil: at least once
 	logger       *slog.Logger
 	scope        *scope
+	offsets      *offsetAccess
 	// replicates is set once the plugin is built.
 	replicates replicates
 
@@ -33,14 +35,17 @@ type taskRun struct {
 	cancelPoll context.CancelFunc
 
 	// run's own:
-	task      connect.SourceTask
-	config    map[string]string // the task's, references resolved
-	version   string
-	pipeline  *pipeline
-	metrics   taskMetrics
-	delivery  *delivery
-	committer *committer
-	free      []*entry
+	task            connect.SourceTask
+	config          map[string]string // the task's, references resolved
+	connectorConfig map[string]string // likewise
+	version         string
+	pipeline        *pipeline
+	metrics         taskMetrics
+	tolerance       *tolerance
+	boundary        boundary // of transactions, if there are any
+	outlet          outlet   // nil until the task is about to start
+	started         bool     // Start was called
+	free            []*entry
 }
 
 func newTaskRun(w *Worker, id connect.TaskID, rawConnector, rawTask map[string]string, taskCount int) *taskRun {
@@ -49,6 +54,7 @@ func newTaskRun(w *Worker, id connect.TaskID, rawConnector, rawTask map[string]s
 		rawConnector: rawConnector, rawTask: rawTask, taskCount: taskCount,
 		logger:  w.logger.With("connector", id.Connector, "task", id.Task),
 		scope:   taskScope(w.options.Metrics, id),
+		offsets: newOffsetAccess(&w.options),
 		changed: make(chan struct{}),
 	}
 	t.reports.report = func(state storage.State, trace string) {
@@ -91,6 +97,7 @@ func (t *taskRun) cutOff() {
 func (t *taskRun) run() {
 	defer close(t.ended)
 	defer t.scope.close()
+	defer t.offsets.close()
 	if err := guard(t.build); err != nil {
 		t.fail(err)
 		return
@@ -104,24 +111,31 @@ func (t *taskRun) run() {
 		t.reports.is(storage.StateUnassigned, "")
 		return
 	}
-	t.delivery.start(t.hard)
-	commits, endCommits := context.WithCancel(t.hard)
-	var committing sync.WaitGroup
-	committing.Go(func() { t.committer.run(commits) })
-
-	err := guard(func() error { return t.task.Start(t.ctx, (*taskContext)(t), maps.Clone(t.config)) })
-	if err == nil {
-		t.reports.is(storage.StateRunning, "")
-		err = t.loop()
-	}
+	err := t.work()
 	failed := t.judge(err)
 	t.stop() // a failed task's context ends, too
-	endCommits()
-	committing.Wait()
-	t.finish()
+	t.finish(failed)
 	if !failed {
 		t.reports.is(storage.StateUnassigned, "")
 	}
+}
+
+// work runs the task until it is to stop or fails.
+func (t *taskRun) work() error {
+	store, err := t.offsets.store(t.ctx)
+	if err != nil {
+		return fmt.Errorf("the connector's offsets cannot be read: %w", err)
+	}
+	t.outlet = t.buildOutlet(store)
+	if err := t.outlet.open(t.ctx, t.hard); err != nil {
+		return err
+	}
+	t.started = true
+	if err := guard(func() error { return t.task.Start(t.ctx, (*taskContext)(t), maps.Clone(t.config)) }); err != nil {
+		return err
+	}
+	t.reports.is(storage.StateRunning, "")
+	return t.loop()
 }
 
 // judge reports why the task ended, if it was not asked to.
@@ -145,37 +159,26 @@ func (t *taskRun) fail(err error) {
 	t.reports.is(storage.StateFailed, trace(err))
 }
 
-// finish settles what the task leaves behind: acknowledgements are awaited, offsets
-// committed, then the plugin and the producer are closed. After the final commit no
-// acknowledgement is accepted, so nothing acknowledged stays uncommitted.
-func (t *taskRun) finish() {
-	t.awaitAcknowledged(t.hard)
-	t.delivery.seal()
-	if t.hard.Err() == nil { // what is cut off does not commit
-		t.committer.commitLogged(t.hard)
+// finish settles what the task leaves behind, then closes the plugin and the producer.
+func (t *taskRun) finish(failed bool) {
+	defer t.closePipeline()
+	if t.outlet == nil {
+		return
 	}
-	if err := guard(func() error { return t.task.Stop(t.hard) }); err != nil {
-		t.logger.Error("The task failed to stop cleanly", "error", err)
+	t.outlet.finish(failed)
+	if t.started {
+		if err := guard(func() error { return t.task.Stop(t.hard) }); err != nil {
+			t.logger.Error("The task failed to stop cleanly", "error", err)
+		}
 	}
-	if err := t.delivery.close(t.hard); err != nil {
+	if err := t.outlet.close(t.hard); err != nil {
 		t.logger.Warn("The task's producer failed to close cleanly", "error", err)
 	}
-	t.closePipeline()
 }
 
 func (t *taskRun) closePipeline() {
 	if err := guard(t.pipeline.close); err != nil {
 		t.logger.Warn("A transformation or predicate failed to close cleanly", "error", err)
-	}
-}
-
-// awaitAcknowledged waits for records in flight, as long as an offset commit may take.
-func (t *taskRun) awaitAcknowledged(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, t.worker.options.Config.FlushTimeout)
-	defer cancel()
-	if t.delivery.await(ctx, acknowledged) != nil && t.hard.Err() == nil { // that a task was cut off has been said
-		t.logger.Log(ctx, t.worker.options.unlessAway(slog.LevelWarn),
-			"Records are still not acknowledged; their offsets are not committed yet", "records", t.delivery.unacked())
 	}
 }
 
@@ -216,36 +219,51 @@ func (t *taskRun) build() error {
 	t.task = source.NewTask()
 	t.version = versionOf(t.task, p)
 	t.replicates.set(t.task)
-	t.buildLane(config, tol)
+	t.connectorConfig, t.tolerance = config, tol
+	t.boundary = newBoundary(values, o.Config.FlushInterval)
+	t.offsets.describe(OffsetStoreSpec{Connector: t.id.Connector, ClientID: fmt.Sprintf("%s-%d", t.id.Connector, t.id.Task), Config: config})
 	return nil
 }
 
-func (t *taskRun) buildLane(config map[string]string, tol *tolerance) {
+// buildOutlet makes what takes the lane's records, for a task whose offsets are in store.
+func (t *taskRun) buildOutlet(store storage.OffsetStore) outlet {
 	o := &t.worker.options
-	d := newDelivery(ProducerSpec{
+	spec := ProducerSpec{
 		Task:      t.id,
 		ClientID:  fmt.Sprintf("connector-producer-%s-%d", t.id.Connector, t.id.Task),
-		Overrides: withPrefix(config, "producer.override."),
-	}, o.Producers)
-	d.commit, _ = t.task.(connect.RecordCommitter)
-	d.tolerance, d.metrics, d.logger = tol, &t.metrics, t.logger
-	d.fail = func(err error) { t.end(err) }
+		Overrides: withPrefix(t.connectorConfig, "producer.override."),
+	}
+	fail := func(err error) { t.end(err) }
+	var topicUsed func(string)
 	if o.Config.TopicTracking {
-		d.topicUsed = func(topic string) {
+		topicUsed = func(topic string) {
 			t.reports.unlessCut(func() { o.Listener.TopicUsed(t.id, topic) })
 		}
 	}
-	t.delivery = d
+	if t.exactlyOnce != nil {
+		spec.TransactionalID = TransactionalID(o.Config.Properties["group.id"], t.id)
+		x := newExactlyOnce(spec, o.Producers, *t.exactlyOnce, t.boundary)
+		x.store, x.idle = store, o.Config.FlushInterval
+		x.commitRec, _ = t.task.(connect.RecordCommitter)
+		x.task, _ = t.task.(connect.Committer)
+		x.metrics, x.size, x.logger = &t.metrics, newSizeWindow(t.scope), t.logger
+		x.fail, x.topicUsed = fail, topicUsed
+		return x
+	}
+	d := newDelivery(spec, o.Producers)
+	d.commit, _ = t.task.(connect.RecordCommitter)
+	d.tolerance, d.metrics, d.logger = t.tolerance, &t.metrics, t.logger
+	d.fail, d.topicUsed = fail, topicUsed
 
 	c := newCommitter()
 	c.connector = t.id.Connector
 	c.source = d.committable
-	c.encoder, c.writer = o.Offsets, o.Offsets
+	c.encoder, c.writer = store, store
 	c.task, _ = t.task.(connect.Committer)
 	c.interval, c.timeout = o.Config.FlushInterval, o.Config.FlushTimeout
 	c.metrics, c.logger = &t.metrics, t.logger
 	c.level = func() slog.Level { return o.unlessAway(slog.LevelError) }
-	t.committer = c
+	return &atLeastOnce{delivery: d, committer: c, level: func() slog.Level { return o.unlessAway(slog.LevelWarn) }}
 }
 
 func (t *taskRun) isPaused() bool {
@@ -293,7 +311,15 @@ func (t *taskContext) ID() connect.TaskID { return t.id }
 func (t *taskContext) Logger() *slog.Logger { return t.logger }
 
 func (t *taskContext) Offsets() connect.OffsetReader {
-	return offsetReader{connector: t.id.Connector, store: t.worker.options.Offsets}
+	return offsetReader{connector: t.id.Connector, access: t.offsets}
 }
 
 func (t *taskContext) Metrics() connect.Metrics { return t.scope }
+
+// TransactionContext implements connect.TransactionalTaskContext.
+func (t *taskContext) TransactionContext() connect.TransactionContext {
+	if c, ok := t.boundary.(*transactionContext); ok && t.exactlyOnce != nil {
+		return c
+	}
+	return nil
+}

@@ -68,10 +68,15 @@ func (t *tracker) take() *entry {
 
 // release gives an entry back that is in no queue.
 func (t *tracker) release(e *entry) {
+	e.reset()
+	e.next, t.free = t.free, e
+}
+
+// reset makes e blank; the room for headers stays.
+func (e *entry) reset() {
 	clear(e.out.Headers)
 	e.out = kafka.Record{Headers: e.out.Headers[:0]}
 	e.record, e.queue, e.acked = nil, nil, false
-	e.next, t.free = t.free, e
 }
 
 // submit appends e, whose record is set, to what awaits acknowledgement.

@@ -18,16 +18,18 @@ import (
 	"tributary/storage"
 )
 
-// Options are what a Worker is made of. Metrics and Transformer may be nil; all else
-// is required.
+// Options are what a Worker is made of. Metrics, Transformer and OffsetStores may be nil;
+// all else is required.
 type Options struct {
 	// ID is the worker's advertised host:port, for log lines.
 	ID      string
 	Config  Config
 	Plugins *plugin.Registry
-	// Offsets is the worker's offset store, started.
-	Offsets  storage.OffsetStore
-	Listener Listener
+	// Offsets is the worker's offset store, started. OffsetStores opens those of
+	// connectors; nil: all use the worker's.
+	Offsets      storage.OffsetStore
+	OffsetStores OffsetStores
+	Listener     Listener
 	// Producers makes the producer of a task when the task starts.
 	Producers   ProducerFactory
 	Transformer ConfigTransformer
@@ -101,6 +103,16 @@ func (w *Worker) StartConnector(name string, config map[string]string, target st
 // the listener. Both configurations are raw. taskCount is how many tasks the connector
 // has: more than tasks.max fail; 0 is unknown and not checked.
 func (w *Worker) StartTask(id connect.TaskID, connectorConfig, taskConfig map[string]string, target storage.TargetState, taskCount int) error {
+	return w.startTask(id, connectorConfig, taskConfig, target, taskCount, nil)
+}
+
+// StartExactlyOnceTask is StartTask for a source task that writes records and offsets in
+// transactions.
+func (w *Worker) StartExactlyOnceTask(id connect.TaskID, connectorConfig, taskConfig map[string]string, target storage.TargetState, taskCount int, exactlyOnce ExactlyOnce) error {
+	return w.startTask(id, connectorConfig, taskConfig, target, taskCount, &exactlyOnce)
+}
+
+func (w *Worker) startTask(id connect.TaskID, connectorConfig, taskConfig map[string]string, target storage.TargetState, taskCount int, exactlyOnce *ExactlyOnce) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.stopped {
@@ -110,6 +122,7 @@ func (w *Worker) StartTask(id connect.TaskID, connectorConfig, taskConfig map[st
 		return fmt.Errorf("task %s-%d already runs on this worker", id.Connector, id.Task)
 	}
 	t := newTaskRun(w, id, maps.Clone(connectorConfig), maps.Clone(taskConfig), taskCount)
+	t.exactlyOnce = exactlyOnce
 	w.tasks[id] = t
 	t.setTarget(target)
 	go t.run()

@@ -117,6 +117,13 @@ func (s *Store) Record(connector string, partition, offset map[string]any) (stor
 	return s.table.Record(connector, partition, offset)
 }
 
+// Expand implements [storage.OffsetStore].
+func (s *Store) Expand(records []storage.OffsetRecord) []storage.OffsetRecord {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.table.Expand(records)
+}
+
 func (s *Store) ready(ctx context.Context) error {
 	if !s.running {
 		return storage.ErrStopped

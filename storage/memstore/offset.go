@@ -98,3 +98,8 @@ func (s *OffsetStore) Partitions(ctx context.Context, connector string) ([]map[s
 func (s *OffsetStore) Record(connector string, partition, offset map[string]any) (storage.OffsetRecord, error) {
 	return s.table.Record(connector, partition, offset)
 }
+
+// Expand implements [storage.OffsetStore].
+func (s *OffsetStore) Expand(records []storage.OffsetRecord) []storage.OffsetRecord {
+	return s.table.Expand(records)
+}
