@@ -78,6 +78,11 @@ type SourceRecord struct {
 	// SourcePartition means that the record carries no position.
 	SourcePartition *SourcePartition
 	SourceOffset    SourceOffset
+	// PositionOnly says that there is nothing to write: SourceOffset becomes the
+	// committed position once every record that the task returned before for
+	// SourcePartition was acknowledged. It passes no transformation, and CommitRecord
+	// does not hear of it. For sources whose position moves without records.
+	PositionOnly bool
 }
 
 // RecordMetadata says where Kafka stored an acknowledged record.

@@ -31,6 +31,8 @@ type committer struct {
 	// level is that of the message about a failed commit at the moment.
 	level func() slog.Level
 
+	// asked holds a token when the task wants a commit before the interval is over.
+	asked chan struct{}
 	// turn is taken for the time of a commit.
 	turn chan struct{}
 	// pending is what the source gave and no commit has written yet, by partition
@@ -44,14 +46,31 @@ type offsetEncoder interface {
 }
 
 func newCommitter() *committer {
-	return &committer{turn: make(chan struct{}, 1), pending: map[string]position{}, level: func() slog.Level { return slog.LevelError }}
+	return &committer{asked: make(chan struct{}, 1), turn: make(chan struct{}, 1), pending: map[string]position{}, level: func() slog.Level { return slog.LevelError }}
 }
 
-// run commits every interval, counted from the end of the last commit, until ctx
-// ends.
+// run commits every interval, counted from the end of the last commit, and when it is
+// asked to, until ctx ends.
 func (c *committer) run(ctx context.Context) {
-	for sleep(ctx, c.interval) {
+	for {
+		timer := time.NewTimer(c.interval)
+		select {
+		case <-timer.C:
+		case <-c.asked:
+			timer.Stop()
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
 		c.commitLogged(ctx)
+	}
+}
+
+// request asks for a commit soon. It never waits.
+func (c *committer) request() {
+	select {
+	case c.asked <- struct{}{}:
+	default:
 	}
 }
 

@@ -354,6 +354,13 @@ func (c *connectorContext) RequestTaskReconfiguration() {
 	}
 }
 
+// RequestStop implements connect.Stopper.
+func (c *connectorContext) RequestStop(reason string) {
+	if c.ctx.Err() == nil {
+		c.reports.unlessCut(func() { c.worker.options.Listener.StopRequested(c.name, reason) })
+	}
+}
+
 func (c *connectorContext) RaiseError(err error) {
 	if err == nil {
 		err = errors.New("the connector raised an error without saying which")

@@ -147,6 +147,16 @@ func (d *delivery) send(ctx context.Context, e *entry) error {
 	}
 }
 
+// place submits e, whose record is a position without anything to write, behind all
+// that was submitted before.
+func (d *delivery) place(e *entry) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.tracker.submit(e)
+	d.tracker.ack(e)
+	d.wakeLocked()
+}
+
 // lockProducer locks sendMu once there is a producer.
 func (d *delivery) lockProducer(ctx context.Context) error {
 	d.sendMu.Lock()

@@ -270,6 +270,18 @@ func (x *exactlyOnce) skip(record *connect.SourceRecord) error {
 	return x.afterRecord(record)
 }
 
+// place implements outlet: the position is committed with the records before it.
+func (x *exactlyOnce) place(e *entry) {
+	at := position{e.record.SourcePartition, e.record.SourceOffset}
+	x.release(e)
+	if at.partition != nil {
+		x.offsets[at.partition.Key()] = at
+	}
+}
+
+// requestCommit implements outlet: where transactions end is the boundary's to say.
+func (x *exactlyOnce) requestCommit() {}
+
 // tell tells the task what became of its records. Nothing is in flight then: commits and
 // aborts wait for that.
 func (x *exactlyOnce) tell(aborted bool) {

@@ -221,6 +221,10 @@ func (e *events) TaskState(task connect.TaskID, state storage.State, trace, vers
 
 func (e *events) TaskConfigsRequested(connector string) { e.add("%s asks", connector) }
 
+func (e *events) StopRequested(connector, reason string) {
+	e.add("%s wants to stop: %s", connector, reason)
+}
+
 func (e *events) TopicUsed(task connect.TaskID, topic string) {
 	e.add("%s-%d uses %s", task.Connector, task.Task, topic)
 }

@@ -97,6 +97,12 @@ func (t *taskRun) sendBatch(records []*connect.SourceRecord) (err error) {
 			t.free = t.outlet.take(t.free, min(entryBatch, len(records)-i))
 		}
 		e := t.free[len(t.free)-1]
+		if record.PositionOnly {
+			t.free = t.free[:len(t.free)-1]
+			e.record = record
+			t.outlet.place(e)
+			continue
+		}
 		switch err := t.pipeline.apply(t.ctx, record, &e.out); err {
 		case nil:
 			t.free = t.free[:len(t.free)-1]

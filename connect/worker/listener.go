@@ -16,6 +16,9 @@ type Listener interface {
 	// TaskConfigsRequested: the connector reached STARTED or asked for a
 	// reconfiguration; the herder is to call TaskConfigs and publish what changed.
 	TaskConfigsRequested(connector string)
+	// StopRequested: the connector has done its work and asks for the target state
+	// STOPPED; reason is for the log.
+	StopRequested(connector, reason string)
 	// TopicUsed reports the first record a task wrote to a topic, once a topic and task.
 	TopicUsed(task connect.TaskID, topic string)
 }

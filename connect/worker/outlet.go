@@ -26,6 +26,12 @@ type outlet interface {
 	send(ctx context.Context, e *entry) error
 	// skip is told of a record that goes no further.
 	skip(record *connect.SourceRecord) error
+	// place takes e, whose record is a position without anything to write, behind all that
+	// was sent before.
+	place(e *entry)
+	// requestCommit asks for a commit soon, where offsets are committed apart from their
+	// records. Any goroutine may call it.
+	requestCommit()
 	// polled is called when all that a Poll returned, which may be nothing, was sent.
 	polled() error
 	// pollLimit is how long a Poll may take; 0 is for ever.
@@ -70,6 +76,8 @@ func (a *atLeastOnce) skip(record *connect.SourceRecord) error {
 	}
 	return nil
 }
+
+func (a *atLeastOnce) requestCommit() { a.committer.request() }
 
 func (a *atLeastOnce) polled() error            { return nil }
 func (a *atLeastOnce) pollLimit() time.Duration { return 0 }

@@ -323,3 +323,6 @@ func (t *taskContext) TransactionContext() connect.TransactionContext {
 	}
 	return nil
 }
+
+// RequestCommit implements connect.CommitRequester.
+func (t *taskContext) RequestCommit() { t.outlet.requestCommit() }

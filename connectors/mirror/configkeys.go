@@ -155,6 +155,8 @@ var sourceKeys = concat([]connect.ConfigKey{
 	periodic(refreshTopics, true, 600, "look for new topics and partitions", " Unless it is set, this is done every few seconds."),
 	periodic(syncTopicConfigs, true, 600, "carry topic configurations over to the target", ""),
 	periodic(syncTopicACLs, true, 600, "carry ACLs of topics over to the target", ""),
+	startKeys,
+	modeKeys,
 )
 
 var checkpointKeys = concat([]connect.ConfigKey{

@@ -366,6 +366,13 @@ func (t *runningTask) deliver(ctx context.Context, records []*connect.SourceReco
 	var mu sync.Mutex
 	var failure error
 	for _, rec := range records {
+		if rec.PositionOnly {
+			if err := t.producer.Flush(ctx); err != nil {
+				return err
+			}
+			t.r.stored.put(rec.SourcePartition, rec.SourceOffset)
+			continue
+		}
 		out := &kafka.Record{Topic: rec.Topic, Partition: rec.Partition, Timestamp: rec.Timestamp}
 		out.Key, _ = rec.Key.([]byte)
 		out.Value, _ = rec.Value.([]byte)

@@ -213,7 +213,7 @@ func TestASourceTopicMadeAnewIsReadFromItsStartAndSaidOnce(t *testing.T) {
 		t.Error(diff)
 	}
 	r.await("one line about it", func() bool { return len(r.log.lines("level=WARN", "created anew", "topic=t")) == 1 })
-	if lines := r.log.lines("level=WARN", "topic=t", "from=3", "to=0"); len(lines) != 1 {
+	if lines := r.log.lines("level=WARN", "topic=t", "kind=recreated", "from=3", "next=0"); len(lines) != 1 {
 		t.Errorf("the reset was told %d times, want once: %q", len(lines), lines)
 	}
 	if err := r.failures(); err != nil {
@@ -424,7 +424,7 @@ func TestATruncatedSourceIsReadFromItsStartWithOneWarning(t *testing.T) {
 	if diff := cmp.Diff([]string{"0", "1", "2", "3", "4"}, values(got[0])); diff != "" {
 		t.Error(diff)
 	}
-	if lines := r.log.lines("level=WARN", "topic=t", "from=100", "to=0"); len(lines) != 1 {
+	if lines := r.log.lines("level=WARN", "topic=t", `kind="rolled back"`, "from=5", "to=100", "next=0"); len(lines) != 1 {
 		t.Errorf("warned %d times, want once: %q", len(lines), lines)
 	}
 }

@@ -228,6 +228,11 @@ func (*SourceConnector) ExactlyOnceSupport(config map[string]string) connect.Exa
 // ValidateConfig implements connect.ConfigValidator.
 func (*SourceConnector) ValidateConfig(config map[string]string) map[string][]string {
 	errs := classErrors(config, replica.TopicFilterClassKey, replica.ConfigPropertyFilterClassKey)
+	modeErrors(errs, config)
+	_, wrong := parseStartRules(config)
+	for key, texts := range wrong {
+		errs[key] = append(errs[key], texts...)
+	}
 	if config[enabledKey] != "false" {
 		clients := []clientOf{{onSource, kafka.RoleConsumer}, {onSource, kafka.RoleAdmin}, {onTarget, kafka.RoleAdmin}}
 		switch {

@@ -17,8 +17,9 @@ const sourcePrefix = "kafka_connect_mirror_mirrorsourceconnector_"
 // target. Times are in milliseconds and show the last record, like Java's; a record
 // without timestamp, or from a clock ahead of ours, counts as new.
 type partitionMetrics struct {
-	records, bytes connect.Counter
-	age, latency   connect.Gauge
+	records, bytes              connect.Counter
+	age, latency                connect.Gauge
+	lag, lagSeconds, progressed connect.Gauge
 }
 
 func newPartitionMetrics(m connect.Metrics, s *settings, tp replica.TopicPartition) partitionMetrics {
@@ -31,6 +32,10 @@ func newPartitionMetrics(m connect.Metrics, s *settings, tp replica.TopicPartiti
 		bytes:   m.Counter(sourcePrefix+"byte_count", "Bytes of record values read for mirroring.", labels),
 		age:     m.Gauge(sourcePrefix+"record_age_ms", "Age of the last record when it was read, in milliseconds.", labels),
 		latency: m.Gauge(sourcePrefix+"replication_latency_ms", "Age of the last record when the target acknowledged it, in milliseconds.", labels),
+
+		lag:        m.Gauge(sourcePrefix+"lag_records", "Offsets between the end of the source partition and what the target has acknowledged.", labels),
+		lagSeconds: m.Gauge(sourcePrefix+"lag_seconds", "Time since the target had everything that the source partition held, in seconds; 0 while it has.", labels),
+		progressed: m.Gauge(sourcePrefix+"last_progress_timestamp_ms", "When the target last acknowledged a record of the partition, in milliseconds since 1970.", labels),
 	}
 }
 
@@ -61,6 +66,8 @@ func ageOf(timestamp int64, now time.Time) float64 {
 // sourceTaskMetrics are those of one task.
 type sourceTaskMetrics struct {
 	stuck          connect.Gauge
+	stopped        connect.Gauge
+	gaps           connect.Counter
 	syncs          connect.Counter
 	failedSyncs    connect.Counter
 	unwrittenSyncs connect.Gauge
@@ -70,6 +77,8 @@ func newSourceTaskMetrics(m connect.Metrics, s *settings) sourceTaskMetrics {
 	labels := map[string]string{"source": s.source, "target": s.target}
 	return sourceTaskMetrics{
 		stuck:          m.Gauge(sourcePrefix+"stuck_partitions", "Partitions of the task that cannot be read at present.", labels),
+		stopped:        m.Gauge(sourcePrefix+"stopped_partitions", "Partitions of the task that are given up until it is restarted.", labels),
+		gaps:           m.Counter(sourcePrefix+"gap_count", "Gaps: ranges of source records that were lost before they were mirrored, or left out.", labels),
 		syncs:          m.Counter(sourcePrefix+"offset_sync_count", "Offset syncs written.", labels),
 		failedSyncs:    m.Counter(sourcePrefix+"offset_sync_failure_count", "Attempts to write an offset sync that failed.", labels),
 		unwrittenSyncs: m.Gauge(sourcePrefix+"offset_sync_backlog", "Offset syncs that wait to be written.", labels),

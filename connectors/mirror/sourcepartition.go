@@ -8,13 +8,51 @@ import (
 	"tributary/internal/kafka"
 )
 
-// sourcePartition is what all records of one partition share, made once.
+// sourcePartition is one mirrored partition: what all its records share, made once, and
+// how far it is. The task's goroutine owns it but for progress.
 type sourcePartition struct {
 	tp       replica.TopicPartition
 	remote   string
 	position *connect.SourcePartition
 	metrics  partitionMetrics
+
+	// from is where reading began, next is behind what was taken from the fetcher;
+	// negative while it is not known.
+	from, next int64
+	// adrift says that the position is out of range, and what became of it is being found
+	// out.
+	adrift bool
+	// end is where the batch ends, noEnd without one.
+	end      int64
+	finished bool
+	// gate is there in the delayed mode alone. pending are records that are not due;
+	// asleep is when to begin to read again after none was due soon.
+	gate    *delayGate
+	pending []kafka.Record
+	asleep  time.Time
+
+	sourceEnd int64 // of the log, as last seen, -1 before
+	// queued are records that may be handed out, handed how many ever were.
+	queued   int
+	handed   int64
+	progress progress
 }
+
+func newSourcePartition(m connect.Metrics, s *settings, tp replica.TopicPartition, position *connect.SourcePartition, end int64) *sourcePartition {
+	p := &sourcePartition{
+		tp: tp, remote: s.remoteTopic(tp.Topic), position: position, metrics: newPartitionMetrics(m, s, tp),
+		from: -1, next: -1, end: end, sourceEnd: -1,
+	}
+	p.progress.upTo.Store(-1)
+	p.progress.seen = standing{sourceEnd: -1, mirrored: -1}
+	if d := s.delay(); d > 0 {
+		p.gate = &delayGate{delay: d}
+	}
+	return p
+}
+
+// atEnd reports whether the batch is read to its end.
+func (p *sourcePartition) atEnd() bool { return p.end >= 0 && p.next >= p.end }
 
 // sourceOffset is the offset of one mirrored record, and the way from an acknowledged
 // record back to its partition. Those of a batch lie in one slice, so that a record
@@ -70,6 +108,15 @@ func (b *batch) add(p *sourcePartition, records []kafka.Record) {
 	b.records, b.offsets = b.records[len(records):], b.offsets[len(records):]
 }
 
+// place appends a position without a record.
+func (b *batch) place(p *sourcePartition, position int64) {
+	to, at := &b.records[0], &b.offsets[0]
+	at.offset, at.partition = position, p
+	to.PositionOnly, to.SourcePartition, to.SourceOffset = true, p.position, at
+	b.pointers = append(b.pointers, to)
+	b.records, b.offsets = b.records[1:], b.offsets[1:]
+}
+
 func (b *batch) addHeaders(headers []kafka.Header) []connect.Header {
 	first := len(b.headers)
 	for _, h := range headers {
@@ -82,10 +129,13 @@ func (b *batch) addHeaders(headers []kafka.Header) []connect.Header {
 	return b.headers[first:len(b.headers):len(b.headers)]
 }
 
-// portion is a part of what was fetched from one partition.
+// portion is a part of what was fetched from one partition; or, if placed, a position
+// that is to be stored behind all before it.
 type portion struct {
 	partition *sourcePartition
 	records   []kafka.Record
+	position  int64
+	placed    bool
 }
 
 // convert makes one batch of portions.
@@ -93,13 +143,22 @@ func convert(portions []portion, now time.Time) []*connect.SourceRecord {
 	records, headers := 0, 0
 	for _, p := range portions {
 		records += len(p.records)
+		if p.placed {
+			records++
+		}
 		for i := range p.records {
 			headers += len(p.records[i].Headers)
 		}
 	}
 	b := newBatch(records, headers)
 	for _, p := range portions {
+		if p.placed {
+			b.place(p.partition, p.position)
+			continue
+		}
 		b.add(p.partition, p.records)
+		p.partition.handed += int64(len(p.records))
+		p.partition.queued -= len(p.records)
 		p.partition.metrics.polled(p.records, now)
 	}
 	return b.pointers

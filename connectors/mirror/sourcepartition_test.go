@@ -23,7 +23,7 @@ func testPartition(m connect.Metrics) *sourcePartition {
 
 func TestARecordIsConvertedFieldByField(t *testing.T) {
 	p := testPartition(&meter{values: map[string]float64{}})
-	got := convert([]portion{{p, []kafka.Record{
+	got := convert([]portion{{partition: p, records: []kafka.Record{
 		{Topic: "t", Partition: 3, Offset: 41, Timestamp: kafka.NoTimestamp, Key: nil, Value: nil},
 		{Topic: "t", Partition: 3, Offset: 42, Timestamp: 5, Key: []byte{}, Value: []byte("v"), Headers: []kafka.Header{{Key: "a", Value: nil}, {Key: "a", Value: []byte{}}, {Key: "b", Value: []byte("x")}}},
 		{Topic: "t", Partition: 3, Offset: 43, Timestamp: 0, Key: []byte("k"), Value: []byte{}, Headers: []kafka.Header{{Key: "c", Value: []byte("y")}}},
@@ -57,7 +57,7 @@ func TestABatchHoldsNoMoreThanMaxPollRecordsAndLosesNone(t *testing.T) {
 		}
 		return out
 	}
-	task := &SourceTask{maxPoll: 3, portions: []portion{{p, records(0, 3)}, {q, records(10, 5)}, {p, records(20, 1)}}}
+	task := &SourceTask{maxPoll: 3, portions: []portion{{partition: p, records: records(0, 3)}, {partition: q, records: records(10, 5)}, {partition: p, records: records(20, 1)}}}
 	var got [][]int64
 	for {
 		chosen := task.choose()
@@ -89,7 +89,7 @@ func BenchmarkConvert(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for n := 0; n < b.N; n += len(records) {
-				convert([]portion{{p, records[:min(len(records), b.N-n)]}}, time.Now())
+				convert([]portion{{partition: p, records: records[:min(len(records), b.N-n)]}}, time.Now())
 			}
 		})
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,14 +24,21 @@ type SourceTask struct {
 	// stopped are partitions that will not be read again in this life of the task.
 	stopped map[kafka.TopicPartition]error
 	maxPoll int
-	// portions are fetched records that did not fit into the last Poll.
+	// portions are what may be handed out and did not fit into the last Poll.
 	portions []portion
+	// waiting are partitions with records that are not due yet, in the delayed mode.
+	waiting map[*sourcePartition]struct{}
+	// again is when the next of them is.
+	again time.Time
 
 	client      *kafka.Client
 	fetcher     *kafka.Fetcher
+	watch       *sourceWatch
 	syncsClient *kafka.Client
 	syncs       *syncWriter // nil when offset syncs are off
 	checked     time.Time   // when the fetcher was last asked for problems
+	// requestCommit has the worker commit offsets now.
+	requestCommit func()
 }
 
 // Start implements connect.SourceTask. It reads the stored offsets; the source itself
@@ -47,7 +52,7 @@ func (t *SourceTask) Start(ctx context.Context, tc connect.TaskContext, config m
 	if err != nil {
 		return err
 	}
-	*t = SourceTask{settings: s, logger: tc.Logger(), stopped: map[kafka.TopicPartition]error{}}
+	*t = SourceTask{settings: s, logger: tc.Logger(), stopped: map[kafka.TopicPartition]error{}, waiting: map[*sourcePartition]struct{}{}}
 	t.troubles = newTroubles(t.logger)
 	t.metrics = newSourceTaskMetrics(tc.Metrics(), s)
 	if err := t.startSyncs(ctx); err != nil {
@@ -61,12 +66,15 @@ func (t *SourceTask) Start(ctx context.Context, tc connect.TaskContext, config m
 	if t.client, err = kafka.NewClient(consumer, t.logger); err != nil {
 		return fmt.Errorf("client for cluster %s: %w", s.source, err)
 	}
-	positions, err := t.findPositions(ctx, tc, assigned, consumer)
+	positions, err := t.findPositions(ctx, tc, assigned, config, consumer)
 	if err != nil {
 		return err
 	}
-	t.fetcher = kafka.NewFetcher(t.client, consumer, t.logger)
-	t.fetcher.Assign(positions)
+	t.requestCommit = func() {}
+	if asks, ok := tc.(connect.CommitRequester); ok {
+		t.requestCommit = asks.RequestCommit
+	}
+	t.startReading(ctx, positions, consumer)
 	t.logger.Info("The task mirrors its partitions", "partitions", len(positions), "source", s.source, "target", s.target)
 	return nil
 }
@@ -116,17 +124,18 @@ func (t *SourceTask) startSyncs(ctx context.Context) error {
 }
 
 // findPositions makes the state of each assigned partition and says where to begin
-// with it: behind the last record mirrored, or where auto.offset.reset says.
-func (t *SourceTask) findPositions(ctx context.Context, tc connect.TaskContext, assigned []replica.TopicPartition, consumer *kafka.Config) (map[kafka.TopicPartition]int64, error) {
+// with it: behind the last record mirrored, or where start.from says.
+func (t *SourceTask) findPositions(ctx context.Context, tc connect.TaskContext, assigned []replica.TopicPartition, config map[string]string, consumer *kafka.Config) (map[kafka.TopicPartition]int64, error) {
 	s := t.settings
+	ends, err := s.batchEnds(config, assigned)
+	if err != nil {
+		return nil, err
+	}
 	t.partitions = make(map[kafka.TopicPartition]*sourcePartition, len(assigned))
 	keys := make([]*connect.SourcePartition, len(assigned))
 	for i, tp := range assigned {
 		keys[i] = connect.NewSourcePartition(replica.SourcePartitionMap(s.source, tp.Topic, tp.Partition))
-		t.partitions[kafka.TopicPartition(tp)] = &sourcePartition{
-			tp: tp, remote: s.remoteTopic(tp.Topic), position: keys[i],
-			metrics: newPartitionMetrics(tc.Metrics(), s, tp),
-		}
+		t.partitions[kafka.TopicPartition(tp)] = newSourcePartition(tc.Metrics(), s, tp, keys[i], ends[tp])
 	}
 	offsets, err := tc.Offsets().Offsets(ctx, keys)
 	if err != nil {
@@ -150,128 +159,46 @@ func (t *SourceTask) findPositions(ctx context.Context, tc connect.TaskContext, 
 
 // placeFresh adds the positions of partitions that were never mirrored.
 func (t *SourceTask) placeFresh(ctx context.Context, fresh []kafka.TopicPartition, consumer *kafka.Config, positions map[kafka.TopicPartition]int64) error {
-	reset := consumer.Consumer.OffsetReset
-	switch reset.Strategy {
-	case "latest":
-		for _, tp := range fresh {
-			positions[tp] = kafka.Latest
-		}
-	case "none":
-		for _, tp := range fresh {
-			t.stop(tp, errors.New("it has no stored offset to begin at, and auto.offset.reset=none allows no other place"))
-		}
-	case "by_duration":
-		since := time.Now().Add(-reset.Duration).UnixMilli()
-		admin := kafka.NewAdmin(t.client, consumer, t.logger)
-		found, failed, err := admin.ListOffsets(ctx, fresh, max(since, 0), kafka.ReadUncommitted)
-		if err != nil {
-			return fmt.Errorf("look up where to begin by auto.offset.reset=by_duration on cluster %s: %w", t.settings.source, err)
-		}
-		for tp, err := range failed {
-			t.stop(tp, fmt.Errorf("look up where to begin by auto.offset.reset=by_duration: %w", err))
-		}
-		maps.Copy(positions, found)
-	default:
-		for _, tp := range fresh {
-			positions[tp] = kafka.Earliest
+	if len(fresh) == 0 {
+		return nil
+	}
+	rules, _ := parseStartRules(t.settings.props)
+	place := placer{
+		rules: rules, reset: consumer.Consumer.OffsetReset, now: time.Now(), level: isolationOf(consumer),
+		admin:    kafka.NewAdmin(t.client, consumer, t.logger),
+		position: positions, refused: map[kafka.TopicPartition]error{},
+	}
+	if err := place.place(ctx, fresh); err != nil {
+		return fmt.Errorf("cluster %s: %w", t.settings.source, err)
+	}
+	for tp, err := range place.refused {
+		t.stop(tp, err)
+	}
+	// A place that was looked up is kept from now on: looked up again after a restart it
+	// could be further on, and what lies between would be left out.
+	for _, tp := range fresh {
+		if at, ok := positions[tp]; ok && at > 0 {
+			t.portions = append(t.portions, portion{partition: t.partitions[tp], position: at - 1, placed: true})
 		}
 	}
 	return nil
 }
 
-// stop gives a partition up for this life of the task.
-func (t *SourceTask) stop(tp kafka.TopicPartition, err error) {
-	t.stopped[tp] = err
-	t.logger.Error("A partition is not mirrored any more. Restart the task once this is mended",
-		"topic", tp.Topic, "partition", tp.Partition, "cluster", t.settings.source, "error", err)
-}
-
-// Poll implements connect.SourceTask. A batch holds at most max.poll.records records.
-// Partitions that cannot be read at present are the fetcher's to retry and to log; a
-// task is failed only when none of its partitions can ever be read again.
-func (t *SourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) {
-	t.checkProblems()
-	if len(t.stopped) == len(t.partitions) {
-		return nil, fmt.Errorf("none of the %d partitions of the task can be mirrored: %w", len(t.partitions), t.firstStop())
+func isolationOf(consumer *kafka.Config) kafka.Isolation {
+	if consumer.Consumer.ReadCommitted {
+		return kafka.ReadCommitted
 	}
-	if len(t.portions) == 0 {
-		waiting, cancel := context.WithTimeout(ctx, max(t.settings.millis(pollTimeoutKey), time.Millisecond))
-		fetched, err := t.fetcher.Poll(waiting)
-		cancel()
-		if err != nil && waiting.Err() == nil {
-			return nil, fmt.Errorf("read from cluster %s: %w", t.settings.source, err)
-		}
-		t.take(fetched)
-	}
-	chosen := t.choose()
-	if len(chosen) == 0 {
-		return nil, nil
-	}
-	return convert(chosen, time.Now()), nil
-}
-
-func (t *SourceTask) take(fetched []kafka.Fetched) {
-	for _, f := range fetched {
-		p := t.partitions[f.TopicPartition]
-		if p == nil {
-			continue
-		}
-		if len(f.Records) > 0 {
-			t.portions = append(t.portions, portion{p, f.Records})
-		}
-		// Other errors are the fetcher's: it has logged them and goes on trying.
-		if errors.Is(f.Err, kafka.ErrOffsetOutOfRange) {
-			t.stop(f.TopicPartition, f.Err)
-		}
-	}
-}
-
-// choose takes up to maxPoll records off the front of portions.
-func (t *SourceTask) choose() []portion {
-	left := t.maxPoll
-	for i := range t.portions {
-		p := &t.portions[i]
-		if len(p.records) > left {
-			chosen := append(slices.Clone(t.portions[:i]), portion{p.partition, p.records[:left]})
-			p.records = p.records[left:]
-			t.portions = t.portions[i:]
-			if left == 0 {
-				chosen = chosen[:i]
-			}
-			return chosen
-		}
-		left -= len(p.records)
-	}
-	chosen := t.portions
-	t.portions = nil
-	return chosen
-}
-
-// checkProblems keeps the gauge of partitions that do not move up to date.
-func (t *SourceTask) checkProblems() {
-	if now := time.Now(); now.Sub(t.checked) >= time.Second {
-		t.checked = now
-		stuck := t.fetcher.Problems()
-		maps.Copy(stuck, t.stopped)
-		t.metrics.stuck.Set(float64(len(stuck)))
-	}
-}
-
-func (t *SourceTask) firstStop() error {
-	first := slices.MinFunc(slices.Collect(maps.Keys(t.stopped)), func(a, b kafka.TopicPartition) int {
-		return replica.TopicPartition(a).Compare(replica.TopicPartition(b))
-	})
-	return fmt.Errorf("%s-%d: %w", first.Topic, first.Partition, t.stopped[first])
+	return kafka.ReadUncommitted
 }
 
 // CommitRecord implements connect.RecordCommitter.
 func (t *SourceTask) CommitRecord(record *connect.SourceRecord, md *connect.RecordMetadata) {
 	at, ours := record.SourceOffset.(*sourceOffset)
-	if md == nil || !ours {
+	if !ours {
 		return
 	}
-	at.partition.metrics.acknowledged(record.Timestamp, time.Now())
-	if t.syncs != nil && md.Offset >= 0 {
+	at.partition.acknowledged(record, at.offset, md, time.Now())
+	if t.syncs != nil && md != nil && md.Offset >= 0 {
 		t.syncs.acked(at.partition.tp, at.offset, md.Offset)
 	}
 }
@@ -289,6 +216,7 @@ func (t *SourceTask) Commit(context.Context) error {
 func (t *SourceTask) Stop(ctx context.Context) error {
 	if t.fetcher != nil {
 		t.fetcher.Close()
+		t.watch.stop()
 	}
 	if t.syncs != nil {
 		limited, cancel := context.WithTimeout(ctx, drainTime)
@@ -305,6 +233,6 @@ func (t *SourceTask) Stop(ctx context.Context) error {
 			errs = append(errs, client.Close())
 		}
 	}
-	t.fetcher, t.syncs, t.client, t.syncsClient = nil, nil, nil, nil
+	t.fetcher, t.watch, t.syncs, t.client, t.syncsClient = nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }

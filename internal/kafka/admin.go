@@ -82,6 +82,15 @@ func (a *Admin) DescribeTopics(ctx context.Context, names ...string) (map[string
 	return topics, nil
 }
 
+// LookUpTopics is DescribeTopics with a failure for each topic that cannot be described; those that do
+// not exist are among them.
+func (a *Admin) LookUpTopics(ctx context.Context, names ...string) (map[string]TopicInfo, map[string]error, error) {
+	if len(names) == 0 {
+		return map[string]TopicInfo{}, map[string]error{}, nil
+	}
+	return a.topics(ctx, "describing topics", names)
+}
+
 func (a *Admin) topics(ctx context.Context, what string, names []string) (map[string]TopicInfo, map[string]error, error) {
 	var resp *sarama.MetadataResponse
 	err := a.client.retry(ctx, what, func() (err error) {

@@ -131,12 +131,13 @@ func (f *Fetcher) add(positions map[TopicPartition]int64) {
 	for tp, offset := range positions {
 		p := &part{TopicPartition: tp, next: offset, position: offset, leader: -1, ends: partEnds{-1, -1, -1}}
 		if old := f.parts[tp]; old != nil {
-			p.paused = old.paused
+			p.paused, p.leader, p.ends = old.paused, old.leader, old.ends
 			f.remove(tp)
 		}
 		f.parts[tp] = p
 	}
 	wake(f.resolver)
+	f.wakeBrokers()
 }
 
 // Remove takes partitions out of the assignment and drops what was fetched for them.

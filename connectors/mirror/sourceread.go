@@ -1,0 +1,333 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"tributary/connect"
+	"tributary/internal/kafka"
+)
+
+const (
+	// checkEvery is how often a task looks at how its partitions do.
+	checkEvery = time.Second
+	// dueStep is how exactly the delayed mode keeps to the time: records that are due
+	// within one step are handed out together.
+	dueStep = 5 * time.Millisecond
+	// soon is how long before it is due a record may be held in memory. What is not due
+	// for longer is dropped, and read again wakeBefore it is due.
+	soon       = time.Second
+	wakeBefore = 500 * time.Millisecond
+)
+
+// startReading begins to fetch. What becomes of a position that does not exist is this
+// task's to decide, not the fetcher's.
+func (t *SourceTask) startReading(ctx context.Context, positions map[kafka.TopicPartition]int64, consumer *kafka.Config) {
+	reading := *consumer
+	reading.Consumer.OffsetReset = kafka.OffsetReset{Strategy: "none"}
+	t.fetcher = kafka.NewFetcher(t.client, &reading, t.logger)
+	for tp, at := range positions {
+		p := t.partitions[tp]
+		p.next = at
+		p.from = at
+		if p.atEnd() {
+			t.finish(p)
+			delete(positions, tp)
+		}
+	}
+	t.fetcher.Assign(positions)
+	t.watch = &sourceWatch{
+		admin: kafka.NewAdmin(t.client, consumer, t.logger), level: isolationOf(consumer), reset: consumer.Consumer.OffsetReset,
+		logger: t.logger, troubles: t.troubles, cluster: t.settings.source,
+	}
+	t.watch.start(ctx, sortedPartitions(t.partitions))
+}
+
+// Poll implements connect.SourceTask. A batch holds at most max.poll.records records.
+// Partitions that cannot be read at present are the fetcher's to retry and to log; a
+// task is failed only when none of its partitions can ever be read again.
+func (t *SourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) {
+	t.check()
+	if len(t.stopped) == len(t.partitions) {
+		return nil, fmt.Errorf("none of the %d partitions of the task can be mirrored: %w", len(t.partitions), t.firstStop())
+	}
+	if now := time.Now(); len(t.portions) == 0 && len(t.waiting) > 0 && !now.Before(t.again) {
+		t.releaseDue(now)
+	}
+	if len(t.portions) == 0 {
+		pause := max(t.settings.millis(pollTimeoutKey), time.Millisecond)
+		if len(t.waiting) > 0 {
+			pause = min(pause, max(time.Until(t.again), time.Millisecond))
+		}
+		waiting, cancel := context.WithTimeout(ctx, pause)
+		fetched, err := t.fetcher.Poll(waiting)
+		cancel()
+		if err != nil && waiting.Err() == nil {
+			return nil, fmt.Errorf("read from cluster %s: %w", t.settings.source, err)
+		}
+		t.take(fetched, time.Now())
+	}
+	chosen := t.choose()
+	if len(chosen) == 0 {
+		return nil, nil
+	}
+	return convert(chosen, time.Now()), nil
+}
+
+// take sorts what was fetched into what may be handed out and what has to wait.
+func (t *SourceTask) take(fetched []kafka.Fetched, now time.Time) {
+	for _, f := range fetched {
+		p := t.partitions[f.TopicPartition]
+		if p == nil || p.finished {
+			continue
+		}
+		switch {
+		case errors.Is(f.Err, kafka.ErrOffsetOutOfRange):
+			p.next, p.adrift = f.NextOffset, true
+			t.watch.ask(f.TopicPartition)
+			continue
+		case f.Err != nil: // the fetcher's: it has logged it and goes on trying
+			continue
+		}
+		if p.from < 0 {
+			p.from = max(f.LogStartOffset, 0)
+		}
+		p.next = f.NextOffset
+		records := f.Records
+		if p.end >= 0 {
+			n, _ := slices.BinarySearchFunc(records, p.end, func(r kafka.Record, end int64) int { return int(r.Offset - end) })
+			records = records[:n]
+		}
+		switch {
+		case len(records) == 0:
+		case p.gate != nil:
+			t.wait(p, records, max(f.HighWatermark, f.NextOffset), now)
+		default:
+			t.queue(p, records)
+		}
+		if p.atEnd() {
+			t.finish(p)
+		}
+	}
+}
+
+// queue lets records be handed out.
+func (t *SourceTask) queue(p *sourcePartition, records []kafka.Record) {
+	t.portions = append(t.portions, portion{partition: p, records: records})
+	p.queued += len(records)
+}
+
+// finish ends the reading of a partition whose batch is complete. Its end is stored as
+// what was mirrored, whether or not the last offsets held records.
+func (t *SourceTask) finish(p *sourcePartition) {
+	p.finished = true
+	t.fetcher.Remove(kafka.TopicPartition(p.tp))
+	if p.next > 0 {
+		t.portions = append(t.portions, portion{partition: p, position: min(p.next, max(p.end, p.from)) - 1, placed: true})
+	}
+}
+
+// wait keeps records of the delayed mode until they are due.
+func (t *SourceTask) wait(p *sourcePartition, records []kafka.Record, end int64, now time.Time) {
+	p.gate.saw(end, now)
+	if len(p.pending) == 0 {
+		p.pending = records
+	} else {
+		p.pending = append(slices.Clip(p.pending), records...)
+	}
+	if _, waits := t.waiting[p]; !waits {
+		if len(t.waiting) == 0 {
+			t.again = now.Add(time.Hour)
+		}
+		t.waiting[p] = struct{}{}
+	}
+	t.again = earlier(t.again, t.release(p, now))
+}
+
+// releaseDue hands out what has become due.
+func (t *SourceTask) releaseDue(now time.Time) {
+	t.again = now.Add(time.Hour)
+	for p := range t.waiting {
+		t.again = earlier(t.again, t.release(p, now))
+	}
+}
+
+// release hands out what is due of one partition and returns when to look at it again.
+// While records wait, the partition is fetched no further, unless the last of them is
+// due soon: the next must be here in time.
+func (t *SourceTask) release(p *sourcePartition, now time.Time) time.Time {
+	tp := kafka.TopicPartition(p.tp)
+	if !p.asleep.IsZero() {
+		if now.Before(p.asleep) {
+			return p.asleep
+		}
+		p.asleep = time.Time{}
+		delete(t.waiting, p)
+		t.fetcher.Resume(tp)
+		return now.Add(time.Hour)
+	}
+	n, due := p.gate.release(p.pending, now)
+	if n > 0 {
+		t.queue(p, p.pending[:n])
+		p.pending = p.pending[n:]
+	}
+	switch {
+	case len(p.pending) == 0:
+		p.pending = nil
+		delete(t.waiting, p)
+		t.fetcher.Resume(tp)
+		return now.Add(time.Hour)
+	case due.Sub(now) > soon:
+		p.next = p.pending[0].Offset
+		p.pending, p.asleep = nil, due.Add(-wakeBefore)
+		t.fetcher.Pause(tp)
+		t.fetcher.Add(map[kafka.TopicPartition]int64{tp: p.next})
+		return p.asleep
+	case p.gate.due(&p.pending[len(p.pending)-1], now).Sub(now) > soon:
+		t.fetcher.Pause(tp)
+	default:
+		t.fetcher.Resume(tp)
+	}
+	if step := now.Add(dueStep); due.Before(step) {
+		return step
+	}
+	return due
+}
+
+// choose takes up to maxPoll records off the front of portions.
+func (t *SourceTask) choose() []portion {
+	left := t.maxPoll
+	for i := range t.portions {
+		p := &t.portions[i]
+		if len(p.records) > left {
+			chosen := slices.Clone(t.portions[:i])
+			if left > 0 {
+				chosen = append(chosen, portion{partition: p.partition, records: p.records[:left]})
+				p.records = p.records[left:]
+			}
+			t.portions = t.portions[i:]
+			return chosen
+		}
+		left -= len(p.records)
+	}
+	chosen := t.portions
+	t.portions = nil
+	return chosen
+}
+
+// check looks after everything but the records: what was found out about lost
+// positions, and how far the partitions are.
+func (t *SourceTask) check() {
+	found, ends := t.watch.take()
+	for tp, f := range found {
+		if p := t.partitions[tp]; p != nil {
+			t.settle(p, f)
+		}
+	}
+	for tp, end := range ends {
+		if p := t.partitions[tp]; p != nil {
+			p.sourceEnd = end
+		}
+	}
+	now := time.Now()
+	if now.Sub(t.checked) < checkEvery {
+		return
+	}
+	t.checked = now
+	stuck := t.fetcher.Problems()
+	maps.Copy(stuck, t.stopped)
+	t.metrics.stuck.Set(float64(len(stuck)))
+	t.metrics.stopped.Set(float64(len(t.stopped)))
+	t.observe(stuck, now)
+	if t.finished() {
+		t.requestCommit()
+	}
+}
+
+// observe notes how far each partition is.
+func (t *SourceTask) observe(stuck map[kafka.TopicPartition]error, now time.Time) {
+	var unread []kafka.TopicPartition
+	for tp, p := range t.partitions {
+		if end, ok := t.fetcher.HighWatermark(tp); ok && (p.asleep.IsZero() || p.sourceEnd < end) {
+			p.sourceEnd = end
+		}
+		if !p.asleep.IsZero() || p.finished || t.stopped[tp] != nil {
+			unread = append(unread, tp)
+		}
+		// Logs that end in markers or compacted records are at their end without a record.
+		if at, ok := t.fetcher.Position(tp); ok && p.end >= 0 && !p.finished && !p.adrift && at >= p.end {
+			p.next = at
+			t.finish(p)
+		}
+		p.observe(stuck[tp], t.stopped[tp] != nil, now)
+	}
+	t.watch.look(unread)
+}
+
+// finished reports whether the batch of the task is complete.
+func (t *SourceTask) finished() bool {
+	for _, p := range t.partitions {
+		if !p.finished {
+			return false
+		}
+	}
+	return true
+}
+
+// settle decides how a partition goes on whose position is gone, or whose topic is a
+// new one.
+func (t *SourceTask) settle(p *sourcePartition, f finding) {
+	tp := kafka.TopicPartition(p.tp)
+	if t.stopped[tp] != nil || p.finished {
+		return
+	}
+	p.sourceEnd = f.latest
+	at := p.next
+	if at < 0 {
+		return // nothing of it was read: nothing is missing
+	}
+	v, lost := f.judge(at, t.settings.String(onDataLossKey), time.Now())
+	if lost {
+		t.recordGap(p, v.gap, v.resume)
+	}
+	switch {
+	case lost && v.stop:
+		t.fetcher.Remove(tp)
+		t.stop(tp, v.gap)
+	case !lost && !p.adrift || lost && v.resume == at && !p.adrift:
+	default:
+		if lost {
+			at = v.resume
+		}
+		p.next, p.adrift = at, false
+		p.pending, p.asleep = nil, time.Time{}
+		delete(t.waiting, p)
+		t.fetcher.Resume(tp)
+		t.fetcher.Add(map[kafka.TopicPartition]int64{tp: at})
+	}
+}
+
+// recordGap tells of records that the mirror could not carry over, and where it would
+// go on.
+func (t *SourceTask) recordGap(p *sourcePartition, g gap, next int64) {
+	p.addGap(g)
+	t.metrics.gaps.Add(1)
+	t.logger.Warn("Records of a source partition are lost", "topic", p.tp.Topic, "partition", p.tp.Partition, "cluster", t.settings.source,
+		"kind", string(g.kind), "from", g.from, "to", g.to, "next", next, onDataLossKey, t.settings.String(onDataLossKey), "reason", g.Error())
+}
+
+// stop gives a partition up for this life of the task.
+func (t *SourceTask) stop(tp kafka.TopicPartition, err error) {
+	t.stopped[tp] = err
+	t.logger.Error("A partition is not mirrored any more. Restart the task once this is mended",
+		"topic", tp.Topic, "partition", tp.Partition, "cluster", t.settings.source, "error", err)
+}
+
+func (t *SourceTask) firstStop() error {
+	first := sortedPartitions(t.stopped)[0]
+	return fmt.Errorf("%s-%d: %w", first.Topic, first.Partition, t.stopped[first])
+}
