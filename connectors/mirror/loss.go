@@ -26,8 +26,6 @@ const (
 	lossRolledBack lossKind = "rolled back"
 	// lossRecreated: the topic was deleted and created anew, as its id shows.
 	lossRecreated lossKind = "recreated"
-	// lossSkipped: records were left out because the user had said so (on.record.error).
-	lossSkipped lossKind = "skipped"
 )
 
 // gap is a range of source offsets that the mirror did not carry over, or that are on
