@@ -3,7 +3,6 @@ package rest
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,14 +23,17 @@ type Forwarder struct{ client *http.Client }
 // maxForwarded bounds the answer to a forwarded request, in bytes.
 const maxForwarded = 64 << 20
 
-// NewForwarder returns a Forwarder; config is for workers with an https URL and may be
+// DialTLS connects to host:port and finishes the TLS handshake.
+type DialTLS func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// NewForwarder returns a Forwarder; dial is for workers with an https URL and may be
 // nil for the system's trust. How long an answer may take is the request's matter;
 // connecting has limits of its own.
-func NewForwarder(config *tls.Config) *Forwarder {
+func NewForwarder(dial DialTLS) *Forwarder {
 	return &Forwarder{client: &http.Client{
 		Transport: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-			TLSClientConfig:     config,
+			DialTLSContext:      dial,
 			TLSHandshakeTimeout: 10 * time.Second,
 			MaxIdleConnsPerHost: 4,
 			IdleConnTimeout:     60 * time.Second,
@@ -39,6 +41,14 @@ func NewForwarder(config *tls.Config) *Forwarder {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+}
+
+// Client sends requests to other workers the same way, for those that are not forwarded
+// but this worker's own. An answer may take 90 s.
+func (f *Forwarder) Client() *http.Client {
+	c := *f.client
+	c.Timeout = 90 * time.Second
+	return &c
 }
 
 // Close drops idle connections.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,7 +48,7 @@ func (c *crossOrigin) wrap(next http.Handler) http.Handler {
 		header := w.Header()
 		header.Add("Vary", "Origin")
 		origin := r.Header.Get("Origin")
-		if origin != "" && slices.ContainsFunc(c.origins, func(p *regexp.Regexp) bool { return p.MatchString(origin) }) {
+		if c.allows(origin) {
 			header.Set("Access-Control-Allow-Origin", origin)
 			if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 				header.Set("Access-Control-Allow-Methods", c.methods)

@@ -16,7 +16,8 @@ import (
 // routes lays out all paths. They match in escaped form, so that names may hold any
 // character.
 func (s *Server) routes() chi.Router {
-	r := s.newRouter(s.decorate...)
+	root := s.newRouter(s.decorate...)
+	r := root.With(s.authenticate)
 	r.Get("/", s.serverInfo)
 	r.Get("/health", s.health)
 	r.Get("/openapi.json", s.openapi)
@@ -29,22 +30,24 @@ func (s *Server) routes() chi.Router {
 	if s.opts.AdminListeners == nil {
 		s.loggerRoutes(r)
 	}
-	s.connectorRoutes(r, "/connectors")
-	s.connectorRoutes(r, "/{source}/{target}/connectors")
-	return r
+	for _, base := range []string{"/connectors", "/{source}/{target}/connectors"} {
+		s.connectorRoutes(r, base)
+		s.internalRoutes(root, base)
+	}
+	return root
 }
 
 // adminRoutes are the paths of the listeners for administration alone.
 func (s *Server) adminRoutes() chi.Router {
 	r := s.newRouter()
-	s.loggerRoutes(r)
+	s.loggerRoutes(r.With(s.authenticate))
 	return r
 }
 
 // newRouter returns a router that has no paths yet and knows how to refuse.
 func (s *Server) newRouter(decorate ...func(http.Handler) http.Handler) chi.Router {
 	r := chi.NewRouter()
-	r.Use(s.observe)
+	r.Use(s.observe, s.withoutForgery)
 	r.Use(decorate...)
 	r.Use(escapedPath, middleware.GetHead)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
@@ -79,7 +82,6 @@ func (s *Server) connectorRoutes(r chi.Router, base string) {
 	add(http.MethodDelete, "/{connector}/offsets", of(resetOffsets))
 	add(http.MethodPost, "/{connector}/restart", of(restartConnector))
 	add(http.MethodGet, "/{connector}/replication", read(herder.Herder.Replication))
-	s.internalRoutes(r, base)
 }
 
 // internalRoutes are the requests between workers, signed by the sender.

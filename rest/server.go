@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/hashicorp/go-multierror"
+	"golang.org/x/net/netutil"
 
 	"tributary/connect/herder"
 	"tributary/connect/plugin"
@@ -36,8 +37,11 @@ type Options struct {
 	AllowedOrigins, AllowedMethods []string
 	// ResponseHeaders is response.http.headers.config: headers for every answer.
 	ResponseHeaders string
-	// TLS is the identity of the https listeners. Without one they are refused.
-	TLS *tls.Config
+	// TLS is the identity of the https listeners, AdminTLS that of those in AdminListeners.
+	// Without one they are refused.
+	TLS, AdminTLS *tls.Config
+	// Users may use the API, each by the role; nil lets everybody do everything.
+	Users Users
 	// Forward sends requests to other workers; nil is one with the system's trust. The
 	// server closes it.
 	Forward *Forwarder
@@ -68,6 +72,8 @@ type Server struct {
 	log  *slog.Logger
 	// decorate are the handlers around all that is not for administration alone.
 	decorate []func(http.Handler) http.Handler
+	// origins are those whose pages may use the API; nil is none.
+	origins *crossOrigin
 	// main serves everything, admin what is at listeners of its own; it has none, as a
 	// rule.
 	main, admin endpoint
@@ -84,6 +90,7 @@ type Server struct {
 // endpoint is a set of listeners that serve the same paths.
 type endpoint struct {
 	listeners []Listener
+	tls       *tls.Config
 	http      *http.Server
 }
 
@@ -125,7 +132,7 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if origins != nil {
+	if s.origins = origins; origins != nil {
 		s.decorate = append(s.decorate, origins.wrap)
 	}
 	rules, err := parseHeaderRules(opts.ResponseHeaders)
@@ -136,10 +143,10 @@ func New(opts Options) (*Server, error) {
 		s.decorate = append(s.decorate, withHeaders(rules))
 	}
 	s.router = s.routes()
-	if s.main, err = s.newEndpoint(opts.Listeners, s.router); err != nil {
+	if s.main, err = s.newEndpoint(opts.Listeners, opts.TLS, s.router); err != nil {
 		return nil, err
 	}
-	if s.admin, err = s.newEndpoint(opts.AdminListeners, s.adminRoutes()); err != nil {
+	if s.admin, err = s.newEndpoint(opts.AdminListeners, opts.AdminTLS, s.adminRoutes()); err != nil {
 		return nil, err
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -148,13 +155,14 @@ func New(opts Options) (*Server, error) {
 }
 
 // newEndpoint reads listeners and puts a handler behind them.
-func (s *Server) newEndpoint(listeners []string, handler http.Handler) (e endpoint, err error) {
+func (s *Server) newEndpoint(listeners []string, identity *tls.Config, handler http.Handler) (e endpoint, err error) {
+	e.tls = identity
 	for _, text := range listeners {
 		l, err := ParseListener(text)
 		if err != nil {
 			return e, err
 		}
-		if l.Scheme == "https" && s.opts.TLS == nil {
+		if l.Scheme == "https" && identity == nil {
 			return e, fmt.Errorf("listener %s needs TLS settings, and there are none", l)
 		}
 		e.listeners = append(e.listeners, l)
@@ -166,7 +174,9 @@ func (s *Server) newEndpoint(listeners []string, handler http.Handler) (e endpoi
 		// Long enough for the answer that a request took too long.
 		WriteTimeout: s.opts.RequestTimeout + 60*time.Second,
 		IdleTimeout:  90 * time.Second,
-		ErrorLog:     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		// Java's default for the request line and all headers is 8 KiB.
+		MaxHeaderBytes: 32 << 10,
+		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	return e, nil
 }
@@ -174,11 +184,11 @@ func (s *Server) newEndpoint(listeners []string, handler http.Handler) (e endpoi
 // Start binds every listener and serves until Shutdown. When one cannot be bound none
 // is.
 func (s *Server) Start() error {
-	bound, err := s.main.bind(s.opts.TLS)
+	bound, err := s.main.bind()
 	if err != nil {
 		return err
 	}
-	boundAdmin, err := s.admin.bind(s.opts.TLS)
+	boundAdmin, err := s.admin.bind()
 	if err != nil {
 		for _, b := range bound {
 			_ = b.Close()
@@ -192,7 +202,7 @@ func (s *Server) Start() error {
 }
 
 // bind opens the listeners and learns their ports; all or none.
-func (e *endpoint) bind(config *tls.Config) ([]net.Listener, error) {
+func (e *endpoint) bind() ([]net.Listener, error) {
 	var bound []net.Listener
 	for i := range e.listeners {
 		l := &e.listeners[i]
@@ -204,13 +214,18 @@ func (e *endpoint) bind(config *tls.Config) ([]net.Listener, error) {
 			return nil, fmt.Errorf("listen at %s: %w", l, bindError(err))
 		}
 		l.Port = b.Addr().(*net.TCPAddr).Port
+		b = netutil.LimitListener(b, maxConnections)
 		if l.Scheme == "https" {
-			b = tls.NewListener(b, config)
+			b = tls.NewListener(b, e.tls)
 		}
 		bound = append(bound, b)
 	}
 	return bound, nil
 }
+
+// maxConnections bounds the connections of a listener; further ones wait to be accepted.
+// Who opens many and says nothing loses them to the time limits for requests.
+const maxConnections = 1024
 
 // listen serves an endpoint at its open listeners. texts are what the user called them.
 func (s *Server) listen(e *endpoint, bound []net.Listener, texts []string, message string) {
@@ -241,6 +256,10 @@ func (s *Server) AdvertisedURL() string {
 
 // WorkerID is the host and port of the AdvertisedURL.
 func (s *Server) WorkerID() string { return s.opts.Advertised.URL(s.main.listeners, localHost).Host }
+
+// PeerClient sends this worker's own requests to other workers, with the TLS settings of
+// those that are forwarded.
+func (s *Server) PeerClient() *http.Client { return s.opts.Forward.Client() }
 
 // URLs are the addresses of the listeners, in their order, on this machine.
 func (s *Server) URLs() []string { return s.main.urls() }

@@ -15,7 +15,7 @@ import (
 // The definitions of a worker's own configuration. Client settings, converters'
 // settings and the like pass through to those who read them.
 var (
-	commonDef = worker.ConfigDef().With(
+	commonDef = worker.ConfigDef().With(restKeys...).With(
 		connect.ConfigKey{Name: "bootstrap.servers", Type: connect.TypeList, Required: true, Importance: connect.High, Validate: nonEmptyList,
 			Doc: "Brokers to find the cluster by, as host:port pairs separated by commas."},
 		connect.ConfigKey{Name: "topic.creation.enable", Type: connect.TypeBoolean, Default: true, Importance: connect.Low,

@@ -52,7 +52,11 @@ func (p *Program) RunDistributed(ctx context.Context, props map[string]string, l
 		return &ConfigError{err}
 	}
 	reportUnread(props, WorkerKey, log)
-	process, err := NewProcess(plugins, values.List("listeners"), advertised(values), log, p.serving(values))
+	secured, err := RESTSecurity(props, log)
+	if err != nil {
+		return &ConfigError{err}
+	}
+	process, err := NewProcess(plugins, values.List("listeners"), advertised(values), log, p.serving(values), secured)
 	if err != nil {
 		return &ConfigError{err}
 	}
@@ -61,7 +65,7 @@ func (p *Program) RunDistributed(ctx context.Context, props map[string]string, l
 	}
 	w, err := NewWorker(WorkerOptions{
 		Properties: props, Plugins: plugins, WorkerID: process.Server.WorkerID(), URL: process.Server.AdvertisedURL(),
-		OnHerder: process.Server.SetHerder, Metrics: process.Metrics, SetLoggerLevel: p.setLoggerLevel(), Logger: log,
+		OnHerder: process.Server.SetHerder, Metrics: process.Metrics, SetLoggerLevel: p.setLoggerLevel(), HTTP: process.Server.PeerClient(), Logger: log,
 	})
 	if err != nil {
 		process.Stop()

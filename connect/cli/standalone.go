@@ -57,7 +57,11 @@ func (p *Program) RunStandalone(ctx context.Context, props map[string]string, co
 		return &ConfigError{err}
 	}
 	reportUnread(props, standaloneKey, log)
-	process, err := NewProcess(plugins, values.List("listeners"), advertised(values), log, p.serving(values))
+	secured, err := RESTSecurity(props, log)
+	if err != nil {
+		return &ConfigError{err}
+	}
+	process, err := NewProcess(plugins, values.List("listeners"), advertised(values), log, p.serving(values), secured)
 	if err != nil {
 		return &ConfigError{err}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -45,8 +46,11 @@ type WorkerOptions struct {
 	OnLeader func(ctx context.Context, h herder.Herder)
 	// SetLoggerLevel is distributed.Options.SetLoggerLevel.
 	SetLoggerLevel func(namespace, level string)
-	Metrics        worker.Metrics
-	Logger         *slog.Logger
+	// HTTP sends requests to the group's other workers; nil is a client with the system's
+	// trust.
+	HTTP    *http.Client
+	Metrics worker.Metrics
+	Logger  *slog.Logger
 }
 
 // Worker is a distributed worker whose properties were checked. Run makes it work.
@@ -134,7 +138,7 @@ func (w *Worker) newHerder(clusterID string) (*distributed.Herder, error) {
 	options.Group = member
 	options.SyncTimeout, options.SyncBackoff = millis(v, "worker.sync.timeout.ms"), syncBackoff(v)
 	options.Keys, options.SignatureAlgorithm, options.VerificationAlgorithms = w.keys, v.String("inter.worker.signature.algorithm"), v.List("inter.worker.verification.algorithms")
-	options.LeaderPath, options.SetLoggerLevel = o.LeaderPath, o.SetLoggerLevel
+	options.LeaderPath, options.SetLoggerLevel, options.HTTP = o.LeaderPath, o.SetLoggerLevel, o.HTTP
 	options.Validator = w.validator()
 	var h *distributed.Herder
 	if o.OnLeader != nil {

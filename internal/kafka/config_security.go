@@ -112,6 +112,27 @@ func readTLS(v *values) *tlsSource {
 	return source
 }
 
+// loginModules are the ends of the class names that fit the mechanisms.
+var loginModules = map[string]string{
+	MechanismPlain: "PlainLoginModule", MechanismSCRAM256: "ScramLoginModule", MechanismSCRAM512: "ScramLoginModule",
+	MechanismOAuth: "OAuthBearerLoginModule", MechanismGSSAPI: "Krb5LoginModule",
+}
+
+// loginFromFile is the login module for a mechanism in the section KafkaClient of the JAAS file of
+// KAFKA_OPTS, nil if there is no such file.
+func loginFromFile(mechanism string) (*jaasEntry, error) {
+	modules, file, err := LoginModules("KafkaClient")
+	if err != nil || file == "" {
+		return nil, err
+	}
+	for _, m := range modules {
+		if strings.HasSuffix(m.Class, "."+loginModules[mechanism]) {
+			return &jaasEntry{module: m.Class, options: m.Options}, nil
+		}
+	}
+	return nil, fmt.Errorf("the section KafkaClient of the JAAS file %s has no login module for sasl.mechanism %s", file, mechanism)
+}
+
 // readSASL reads the login for the mechanism. It reports errors to v.
 func readSASL(v *values) *SASL {
 	s := &SASL{Mechanism: v.text("sasl.mechanism")}
@@ -123,15 +144,16 @@ func readSASL(v *values) *SASL {
 			return s
 		}
 		jaas = entry
+	} else if entry, err := loginFromFile(s.Mechanism); err != nil {
+		v.fail("sasl.jaas.config", "is not set, and in its place "+err.Error())
+		return s
+	} else if entry != nil {
+		jaas = entry
 	} else if s.Mechanism != MechanismOAuth {
-		// Java would look into the file named by a JVM option, which does not exist here.
 		v.fail("sasl.jaas.config", "must be set for security.protocol "+v.text("security.protocol"))
 		return s
 	}
-	want := map[string]string{
-		MechanismPlain: "PlainLoginModule", MechanismSCRAM256: "ScramLoginModule", MechanismSCRAM512: "ScramLoginModule",
-		MechanismOAuth: "OAuthBearerLoginModule", MechanismGSSAPI: "Krb5LoginModule",
-	}[s.Mechanism]
+	want := loginModules[s.Mechanism]
 	switch {
 	case want == "":
 		v.fail("sasl.mechanism", "must be one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, GSSAPI")

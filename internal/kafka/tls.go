@@ -141,10 +141,11 @@ type settingError struct{ key, reason string }
 
 // tlsState is what one reading of the stores gave. It is never altered.
 type tlsState struct {
-	base       *tls.Config
-	roots      *x509.CertPool // nil for the system's
-	verifyHost bool
-	stamps     map[string]fileStamp
+	base        *tls.Config
+	certificate *tls.Certificate // nil for none
+	roots       *x509.CertPool   // nil for the system's
+	verifyHost  bool
+	stamps      map[string]fileStamp
 }
 
 // forHost makes the configuration of one connection. Verification is done here rather than by
@@ -224,6 +225,7 @@ func (s *tlsSource) load() (*tlsState, *settingError) {
 	if err != nil {
 		return nil, err
 	}
+	state.certificate = certificate
 	if certificate != nil {
 		// Not Certificates: Go would hold the certificate back if the broker's list of
 		// authorities does not name its issuer, and the broker would only see none.

@@ -176,7 +176,7 @@ func (w *Worker) Kill() {
 	w.ExitCode()
 }
 
-var advertised = regexp.MustCompile(`REST server advertises url=(http://[^ ]*[^ /])/?( |$)`)
+var advertised = regexp.MustCompile(`REST server advertises url=(https?://[^ ]*[^ /])/?( |$)`)
 
 // URL is the address of the program's REST API, without a slash at its end. It is taken from the log.
 func (w *Worker) URL() string {

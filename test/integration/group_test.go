@@ -47,12 +47,16 @@ func mirrorConfig(source, target *cluster.Kafka, tasks int) map[string]string {
 func awaitHealthy(t *testing.T, workers ...*cluster.Worker) {
 	t.Helper()
 	for _, w := range workers {
-		client := w.API()
-		kafkatest.Await(t, cluster.Patience, "the worker to be ready", func() (bool, string) {
-			health, err := client.Health(t.Context())
-			return err == nil && health.Status == "healthy", fmt.Sprint(health, err)
-		})
+		awaitReady(t, w.API())
 	}
+}
+
+func awaitReady(t *testing.T, client *cluster.API) {
+	t.Helper()
+	kafkatest.Await(t, cluster.Patience, "the worker to be ready", func() (bool, string) {
+		health, err := client.Health(t.Context())
+		return err == nil && health.Status == "healthy", fmt.Sprint(health, err)
+	})
 }
 
 // awaitShared waits until a connector's tasks run on the workers in these numbers, in any order.

@@ -130,7 +130,7 @@ func (m *mirrorMaker) start() error {
 				m.process.Server.AddFlow(f.Source, f.Target, h, enabled == 1 && m.config.Enabled(f))
 			},
 			OnLeader: func(ctx context.Context, h herder.Herder) { m.post(ctx, f, h, log) },
-			Metrics:  m.process.Metrics, Logger: log,
+			HTTP:     m.process.Server.PeerClient(), Metrics: m.process.Metrics, Logger: log,
 		})
 		if err != nil {
 			for _, e := range cli.Errors(err) {
