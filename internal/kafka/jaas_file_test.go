@@ -38,12 +38,12 @@ func TestSectionsOfAJAASFileAreReadAsJavaReadsThem(t *testing.T) {
 
 func TestWrongJAASFilesAreSaidWithoutWhatTheyHold(t *testing.T) {
 	for text, want := range map[string]string{
-		`KafkaClient { a.B required password="secret"; }`:               "must end with a semicolon",
-		`KafkaClient a.B required password="secret";`:                   "in braces",
-		`A { a.B required password="secret"; }; A { };`:                 "the section A is there twice",
-		`A { a.B required password="secret";`:                           "closing brace",
-		`A { a.B password="secret"; };`:                                 "section A: a login module must be followed by its control flag",
-		`A { a.B required password=secret words="and" more; };`:         "section A: the value of",
+		`KafkaClient { a.B required password="secret"; }`:       "must end with a semicolon",
+		`KafkaClient a.B required password="secret";`:           "in braces",
+		`A { a.B required password="secret"; }; A { };`:         "the section A is there twice",
+		`A { a.B required password="secret";`:                   "closing brace",
+		`A { a.B password="secret"; };`:                         "section A: a login module must be followed by its control flag",
+		`A { a.B required password=secret words="and" more; };`: "section A: the value of",
 	} {
 		_, err := parseJAASFile(text)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
