@@ -69,7 +69,9 @@ type ConfigStore interface {
 	// Refresh reads to the end of the topic as of the call.
 	Refresh(ctx context.Context) error
 	// ClaimWritePrivileges fences other leaders before the writes below marked
-	// "leader"; only an exactly-once worker group has something to do here.
+	// "leader"; only an exactly-once worker group has something to do here, and only while
+	// the store does not believe to hold the privileges: a write that fails with
+	// ErrNotPrivileged ends that.
 	ClaimWritePrivileges(ctx context.Context) error
 
 	PutConnectorConfig(ctx context.Context, connector string, config ConnectorConfig, initial *TargetState) error // leader

@@ -23,6 +23,8 @@ type engine struct {
 	runtime   worker.Config
 	providers *provider.Providers
 	producers *producerFactory
+	// clients work with connectors' own settings; nil where there is no group.
+	clients   *connectorClients
 	overrides herder.OverridePolicy
 	// props are the worker's properties for clients of its own, admin those of the
 	// client that asks the cluster about itself.
@@ -87,10 +89,14 @@ func (e *engine) herderOptions(workerID string, s stores) distributed.Options {
 	return distributed.Options{
 		WorkerID: workerID, Configs: s.configs, Statuses: s.statuses, Offsets: s.offsets, Plugins: e.plugins,
 		NewRunner: func(l worker.Listener) (distributed.Runner, error) {
-			return worker.New(worker.Options{
+			options := worker.Options{
 				ID: workerID, Config: e.runtime, Plugins: e.plugins, Offsets: s.offsets, Listener: l,
 				Producers: e.producers.open, Transformer: e.providers, ClusterAway: e.clusterAway, Logger: named(e.log, logWorker), Metrics: e.metrics,
-			}), nil
+			}
+			if e.clients != nil {
+				options.OffsetStores, options.Fence = e.clients, e.clients.fence
+			}
+			return worker.New(options), nil
 		},
 		Validator:     e.connectorValidator(),
 		TopicTracking: e.runtime.TopicTracking, TopicTrackingReset: e.values.Bool("topic.tracking.allow.reset"),

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"math"
 	"strconv"
@@ -33,7 +34,7 @@ func (f *producerFactory) config(spec worker.ProducerSpec) (*kafka.Config, error
 		"bootstrap.servers":   f.props["bootstrap.servers"],
 		"client.id":           spec.ClientID,
 		"acks":                "all",
-		"enable.idempotence":  "false",
+		"enable.idempotence":  strconv.FormatBool(spec.TransactionalID != ""),
 		"delivery.timeout.ms": strconv.Itoa(math.MaxInt32),
 		"max.block.ms":        strconv.FormatInt(math.MaxInt64, 10),
 		"buffer.memory":       strconv.Itoa(producerBuffer),
@@ -46,6 +47,15 @@ func (f *producerFactory) config(spec worker.ProducerSpec) (*kafka.Config, error
 	}
 	for k, v := range spec.Overrides {
 		props[k] = v
+	}
+	if spec.TransactionalID != "" {
+		for key, value := range map[string]string{"enable.idempotence": "true", "transactional.id": spec.TransactionalID} {
+			if set, ok := props[key]; ok && !strings.EqualFold(set, value) {
+				f.log.Warn(fmt.Sprintf("The producer setting %s=%s is ignored: with exactly-once support it is %s", key, set, value),
+					"connector", spec.Task.Connector, "task", spec.Task.Task)
+			}
+			props[key] = value
+		}
 	}
 	return kafka.ParseConfig(kafka.RoleProducer, props)
 }

@@ -133,7 +133,9 @@ func (w *Worker) newHerder(clusterID string) (*distributed.Herder, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.clients = &connectorClients{props: o.Properties, exactlyOnce: w.exactlyOnce(), shared: stores.offsets, topic: w.topics.offset, log: named(o.Logger, logWorker)}
 	options := w.herderOptions(o.WorkerID, stores)
+	options.ExactlyOnce = w.exactlyOnce()
 	options.ClusterID = func() string { return clusterID }
 	options.Group = member
 	options.SyncTimeout, options.SyncBackoff = millis(v, "worker.sync.timeout.ms"), syncBackoff(v)
@@ -199,6 +201,12 @@ func (w *Worker) fit(ctx context.Context, admin *kafka.Admin) error {
 	return kafkastore.FitReplication(ctx, admin, flexible...)
 }
 
+// exactlyOnce: source tasks write in transactions. A worker that is only preparing for
+// it has a leader that does.
+func (w *Worker) exactlyOnce() bool {
+	return strings.EqualFold(w.values.String("exactly.once.source.support"), "enabled")
+}
+
 type stores struct {
 	configs  storage.ConfigStore
 	statuses storage.StatusStore
@@ -206,12 +214,11 @@ type stores struct {
 }
 
 func (w *Worker) stores() (stores, error) {
-	exactlyOnce := strings.ToLower(w.values.String("exactly.once.source.support"))
 	options := func(t kafkastore.Topic, committed bool) kafkastore.Options {
 		return kafkastore.Options{Props: w.props, ClientIDBase: clientIDBase(w.values), Topic: t, ReadCommitted: committed, Logger: w.opts.Logger}
 	}
-	configOptions := kafkastore.ConfigOptions{Options: options(w.topics.config, exactlyOnce == "enabled")}
-	if exactlyOnce != "disabled" {
+	configOptions := kafkastore.ConfigOptions{Options: options(w.topics.config, w.exactlyOnce())}
+	if !strings.EqualFold(w.values.String("exactly.once.source.support"), "disabled") {
 		configOptions.TransactionalID = "connect-cluster-" + w.values.String("group.id")
 	}
 	var errs *multierror.Error
@@ -219,7 +226,7 @@ func (w *Worker) stores() (stores, error) {
 	errs = multierror.Append(errs, err)
 	statuses, err := kafkastore.NewStatusStore(options(w.topics.status, false))
 	errs = multierror.Append(errs, err)
-	offsets, err := kafkastore.NewOffsetStore(options(w.topics.offset, exactlyOnce == "enabled"))
+	offsets, err := kafkastore.NewOffsetStore(options(w.topics.offset, w.exactlyOnce()))
 	errs = multierror.Append(errs, err)
 	return stores{configs, statuses, offsets}, errs.ErrorOrNil()
 }
@@ -253,7 +260,7 @@ func (w *Worker) rebalanceDelay() time.Duration {
 func (w *Worker) validator() *herder.Validator {
 	v := w.connectorValidator()
 	v.GroupID = w.values.String("group.id")
-	v.ExactlyOnce = strings.EqualFold(w.values.String("exactly.once.source.support"), "enabled")
+	v.ExactlyOnce = w.exactlyOnce()
 	return v
 }
 

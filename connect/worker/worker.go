@@ -31,7 +31,9 @@ type Options struct {
 	OffsetStores OffsetStores
 	Listener     Listener
 	// Producers makes the producer of a task when the task starts.
-	Producers   ProducerFactory
+	Producers ProducerFactory
+	// Fence is what FenceTasks is done with; required for exactly-once delivery alone.
+	Fence       Fencer
 	Transformer ConfigTransformer
 	// ClusterAway reports whether it is known, and was said, that the worker's cluster
 	// cannot be used; nil is never. What follows from an outage is not told again.

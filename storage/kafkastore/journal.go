@@ -21,9 +21,12 @@ type Options struct {
 	// Props are the worker's client properties, without prefixes. Keys of others are no
 	// matter.
 	Props kafka.Props
-	// ClientIDBase begins the client ids, such as "connect-cluster-".
+	// ClientIDBase begins the client ids, such as "connect-cluster-". Without it they are
+	// what the other settings say.
 	ClientIDBase string
 	Topic        Topic
+	// Consumer and Producer are further settings of these clients, which go over Props.
+	Consumer, Producer kafka.Props
 	// ReadCommitted hides what open and aborted transactions wrote.
 	ReadCommitted bool
 	Logger        *slog.Logger
@@ -59,7 +62,10 @@ type clients struct {
 func newJournal(o Options, purpose, suffix string, writes kafka.Props) (*journal, error) {
 	j := &journal{topic: o.Topic, logger: o.Logger.With("topic", o.Topic.Name)}
 	j.topic.purpose = purpose
-	clientID := kafka.Props{"client.id": o.ClientIDBase + suffix}
+	clientID := kafka.Props{}
+	if o.ClientIDBase != "" {
+		clientID["client.id"] = o.ClientIDBase + suffix
+	}
 	var err error
 	if j.admin, err = parse(kafka.RoleAdmin, o.Props, clientID); err != nil {
 		return nil, fmt.Errorf("admin client for %s: %w", o.Topic.Key, err)
@@ -68,13 +74,13 @@ func newJournal(o Options, purpose, suffix string, writes kafka.Props) (*journal
 	if o.ReadCommitted {
 		reads["isolation.level"] = "read_committed"
 	}
-	if j.consumer, err = parse(kafka.RoleConsumer, o.Props, reads, clientID); err != nil {
+	if j.consumer, err = parse(kafka.RoleConsumer, o.Props, o.Consumer, reads, clientID); err != nil {
 		return nil, fmt.Errorf("consumer for %s: %w", o.Topic.Key, err)
 	}
 	// One request at a time keeps the order without idempotence, which old brokers and
 	// tight ACLs refuse.
 	fixed := kafka.Props{"acks": "all", "max.in.flight.requests.per.connection": "1", "enable.idempotence": "false"}
-	if j.producer, err = parse(kafka.RoleProducer, o.Props, fixed, writes, clientID); err != nil {
+	if j.producer, err = parse(kafka.RoleProducer, o.Props, o.Producer, fixed, writes, clientID); err != nil {
 		return nil, fmt.Errorf("producer for %s: %w", o.Topic.Key, err)
 	}
 	return j, nil

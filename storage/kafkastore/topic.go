@@ -1,6 +1,7 @@
 package kafkastore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,8 +18,10 @@ import (
 type Topic struct {
 	Name string
 	// Key is the configuration key that named it, such as config.storage.topic, for
-	// messages to the user. Keys of its settings share the part before ".topic".
+	// messages to the user. Keys of its settings begin with SettingsPrefix, such as
+	// config.storage., or with the part of Key before "topic" if it is empty.
 	Key               string
+	SettingsPrefix    string
 	Partitions        int32             // kafka.DefaultByBroker: the broker's default
 	ReplicationFactor int16             // kafka.DefaultByBroker: the broker's default
 	Configs           map[string]string // further topic configurations; cleanup.policy is always compact
@@ -96,7 +99,9 @@ func (t Topic) create(ctx context.Context, admin *kafka.Admin, cfg *kafka.Config
 	}
 }
 
-func (t Topic) settingKey(name string) string { return strings.TrimSuffix(t.Key, "topic") + name }
+func (t Topic) settingKey(name string) string {
+	return cmp.Or(t.SettingsPrefix, strings.TrimSuffix(t.Key, "topic")) + name
+}
 
 func (t Topic) check(ctx context.Context, admin *kafka.Admin, logger *slog.Logger) error {
 	configs, failed, err := admin.DescribeTopicConfigs(ctx, t.Name)

@@ -19,6 +19,8 @@ type ConfigStore struct {
 	mu     sync.Mutex
 	replay storage.Replay
 	leave  func() // nil: not running
+	// claimed: the privileges are believed to be held.
+	claimed bool
 }
 
 var _ storage.ConfigStore = (*ConfigStore)(nil)
@@ -91,7 +93,12 @@ func (s *ConfigStore) ClaimWritePrivileges(ctx context.Context) error {
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	s.topic.claim(s)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.claimed {
+		s.topic.claim(s)
+		s.claimed = true
+	}
 	return nil
 }
 
@@ -110,7 +117,13 @@ func (s *ConfigStore) writeAsLeader(ctx context.Context, records ...storage.Reco
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	return s.topic.appendAs(s, records...)
+	err := s.topic.appendAs(s, records...)
+	if err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.claimed = false
+	}
+	return err
 }
 
 // PutConnectorConfig implements [storage.ConfigStore].

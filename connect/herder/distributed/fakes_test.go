@@ -176,6 +176,13 @@ func (l *ledger) start(worker string, id connect.TaskID, detail string) {
 	l.events = append(l.events, fmt.Sprintf("%s start %s-%d %s", worker, id.Connector, id.Task, detail))
 }
 
+// note adds an event.
+func (l *ledger) note(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events = append(l.events, fmt.Sprintf(format, args...))
+}
+
 func (l *ledger) stop(worker string, id connect.TaskID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -205,6 +212,50 @@ type runner struct {
 	targets  map[string]storage.TargetState
 	// stopDelay makes tasks slow to stop.
 	stopDelay time.Duration
+	offsets   storage.OffsetStore
+	// committed is how often offsets were written in transactions.
+	committed int
+	// fenced is called by FenceTasks; nil succeeds.
+	fenced func(ctx context.Context) error
+	// preflights awaits the tasks that are about to start.
+	preflights sync.WaitGroup
+}
+
+// StartExactlyOnceTask starts the task once the herder lets it.
+func (r *runner) StartExactlyOnceTask(id connect.TaskID, connectorConfig, config map[string]string, target storage.TargetState, count int, herder worker.ExactlyOnce) error {
+	r.preflights.Go(func() {
+		err := herder.Fence(context.Background())
+		if err == nil {
+			r.ledger.note("%s init %s-%d", r.name, id.Connector, id.Task)
+			err = herder.Confirm(context.Background())
+		}
+		if err != nil {
+			r.ledger.note("%s fail %s-%d: %v", r.name, id.Connector, id.Task, err)
+			r.listener.TaskState(id, storage.StateFailed, err.Error(), "1")
+			return
+		}
+		_ = r.StartTask(id, connectorConfig, config, target, count)
+	})
+	return nil
+}
+
+func (r *runner) FenceTasks(ctx context.Context, connector string, _ map[string]string, count int) error {
+	r.ledger.note("%s fence %s %d", r.name, connector, count)
+	if r.fenced != nil {
+		return r.fenced(ctx)
+	}
+	return nil
+}
+
+func (r *runner) OpenOffsets(context.Context, string, map[string]string) (storage.OffsetStore, func(), error) {
+	return r.offsets, func() {}, nil
+}
+
+func (r *runner) CommitOffsets(ctx context.Context, _ string, _ map[string]string, store storage.OffsetStore, records []storage.OffsetRecord) error {
+	r.mu.Lock()
+	r.committed++
+	r.mu.Unlock()
+	return store.WriteOffsets(ctx, records)
 }
 
 func (r *runner) StartConnector(name string, config map[string]string, target storage.TargetState) error {
@@ -391,6 +442,8 @@ func (c *cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		err = h.PutTaskConfigs(req.Context(), path[1], configs, request)
+	case "PUT fence":
+		err = h.FenceZombies(req.Context(), path[1], request)
 	case "POST replication":
 		share, err = h.LocalReplication(req.Context(), path[1], request)
 	default:
@@ -436,6 +489,7 @@ func (c *cluster) start(name string, change func(*Options, *runner)) *Herder {
 		TopicTracking: true, TopicTrackingReset: true,
 		HTTP: &http.Client{Transport: c}, Logger: log,
 	}
+	r.offsets = opts.Offsets
 	if change != nil {
 		change(&opts, r)
 	}

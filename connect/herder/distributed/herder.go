@@ -33,11 +33,20 @@ type Runner interface {
 	// the latter.
 	StopConnectors(ctx context.Context, names ...string) []string
 	StopTasks(ctx context.Context, ids ...connect.TaskID) []connect.TaskID
+	// StartExactlyOnceTask is StartTask for a source task that writes in transactions.
+	StartExactlyOnceTask(id connect.TaskID, connectorConfig, taskConfig map[string]string, target storage.TargetState, taskCount int, exactlyOnce worker.ExactlyOnce) error
 	SetTargetState(connector string, target storage.TargetState)
 	// TaskConfigs asks the running connector to divide its work.
 	TaskConfigs(ctx context.Context, connector string) ([]map[string]string, error)
 	// Replication is what the instances of a connector that run here say of theirs.
 	Replication(connector string) []worker.InstanceReplication
+	// FenceTasks ends the producers of a connector's first count tasks, wherever they are.
+	FenceTasks(ctx context.Context, connector string, config map[string]string, count int) error
+	// OpenOffsets opens a source connector's offset store until release is called.
+	// CommitOffsets writes to it in a transaction, as the connector's first task would.
+	// config has its references resolved.
+	OpenOffsets(ctx context.Context, connector string, config map[string]string) (store storage.OffsetStore, release func(), err error)
+	CommitOffsets(ctx context.Context, connector string, config map[string]string, store storage.OffsetStore, records []storage.OffsetRecord) error
 	// Stop stops everything; the error names what was cut off.
 	Stop(ctx context.Context) error
 }
@@ -76,6 +85,8 @@ type Options struct {
 	// Validator checks connector configurations before they are written, and for those who
 	// ask. Nil accepts all.
 	Validator *herder.Validator
+	// ExactlyOnce: source tasks write in transactions (KIP-618).
+	ExactlyOnce bool
 
 	// SyncTimeout bounds reading the config topic after a round, and SyncBackoff is the
 	// pause after it failed (worker.sync.timeout.ms, worker.unsync.backoff.ms).
@@ -115,6 +126,7 @@ type Herder struct {
 	background sync.WaitGroup
 	runCtx     context.Context
 	view       atomic.Pointer[view]
+	fencings   fencings
 
 	// What follows belongs to the loop.
 	round     group.Round

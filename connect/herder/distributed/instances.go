@@ -7,6 +7,7 @@ import (
 
 	"tributary/connect"
 	"tributary/connect/group/assign"
+	"tributary/connect/plugin"
 	"tributary/storage"
 )
 
@@ -108,7 +109,13 @@ func (h *Herder) startMissing(state *storage.ClusterState) {
 		h.instances[id] = &instance{}
 		h.log.Info("Starting task", "connector", id.Connector, "task", id.Task)
 		task, _ := state.RawTaskConfig(id)
-		if err := h.runner.StartTask(id, config, withoutNulls(task), target, state.TaskCount(id.Connector)); err != nil {
+		var err error
+		if h.opts.ExactlyOnce && h.kind(raw) == string(plugin.Source) {
+			err = h.runner.StartExactlyOnceTask(id, config, withoutNulls(task), target, state.TaskCount(id.Connector), h.exactlyOnce(id, state))
+		} else {
+			err = h.runner.StartTask(id, config, withoutNulls(task), target, state.TaskCount(id.Connector))
+		}
+		if err != nil {
 			h.log.Error("Could not start task", "connector", id.Connector, "task", id.Task, "error", err)
 		}
 		h.answerStart(id, nil)

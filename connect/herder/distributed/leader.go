@@ -86,7 +86,7 @@ func (h *Herder) rotateSessionKey() {
 	// Until the key was read back the timer, not every event, tries again.
 	again(keyRetry)
 	h.goBackground(func(ctx context.Context) {
-		err := h.write(ctx, "writing a new session key to the config topic", func(ctx context.Context) error { return h.opts.Configs.PutSessionKey(ctx, key) })
+		err := h.writeAsLeader(ctx, "writing a new session key to the config topic", func(ctx context.Context) error { return h.opts.Configs.PutSessionKey(ctx, key) })
 		if err != nil && ctx.Err() == nil {
 			h.log.Warn("Could not write a new session key; trying again", "error", err)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"tributary/api"
 	"tributary/connect"
@@ -15,6 +16,9 @@ import (
 
 // Offsets of source connectors (KIP-875). This worker runs no sink connectors, whose
 // offsets are those of a consumer group.
+
+// offsetsTimeout bounds reading and writing the offsets of one request, as in Java.
+const offsetsTimeout = 90 * time.Second
 
 var errSinkOffsets = errors.New("this worker does not run sink connectors")
 
@@ -31,7 +35,7 @@ func (h *Herder) ConnectorOffsets(ctx context.Context, connector string) (api.Co
 	if h.isSink(state, connector) {
 		return out, fmt.Errorf("Failed to retrieve consumer group offsets for sink connector %s: %w", connector, errSinkOffsets)
 	}
-	offsets, err := h.sourceOffsets(ctx, connector)
+	offsets, err := h.sourceOffsets(ctx, state, connector)
 	if err != nil {
 		return out, fmt.Errorf("Failed to retrieve offsets for source connector %s: %w", connector, err)
 	}
@@ -44,12 +48,31 @@ func (h *Herder) isSink(state *storage.ClusterState, connector string) bool {
 	return h.kind(config) == string(plugin.Sink)
 }
 
-func (h *Herder) sourceOffsets(ctx context.Context, connector string) ([]api.ConnectorOffset, error) {
-	partitions, err := h.opts.Offsets.Partitions(ctx, connector)
+// openOffsets opens the offset store of a source connector, which may have a topic of its
+// own. config is the connector's configuration, references resolved.
+func (h *Herder) openOffsets(ctx context.Context, state *storage.ClusterState, connector string) (store storage.OffsetStore, release func(), config map[string]string, err error) {
+	raw, _ := state.RawConnectorConfig(connector)
+	config = withoutNulls(raw)
+	if h.opts.Validator != nil {
+		if config, err = h.opts.Validator.Resolved(ctx, connector, config); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	store, release, err = h.runner.OpenOffsets(ctx, connector, config)
+	return store, release, config, err
+}
+
+func (h *Herder) sourceOffsets(ctx context.Context, state *storage.ClusterState, connector string) ([]api.ConnectorOffset, error) {
+	store, release, _, err := h.openOffsets(ctx, state, connector)
 	if err != nil {
 		return nil, err
 	}
-	offsets, err := h.opts.Offsets.Offsets(ctx, connector, partitions)
+	defer release()
+	partitions, err := store.Partitions(ctx, connector)
+	if err != nil {
+		return nil, err
+	}
+	offsets, err := store.Offsets(ctx, connector, partitions)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +80,7 @@ func (h *Herder) sourceOffsets(ctx context.Context, connector string) ([]api.Con
 	for i := range partitions {
 		// As the record that says so: with the fields in Java's order and numbers in Java's
 		// form.
-		record, err := h.opts.Offsets.Record(connector, partitions[i], offsets[i])
+		record, err := store.Record(connector, partitions[i], offsets[i])
 		if err != nil {
 			return nil, err
 		}
@@ -72,7 +95,7 @@ func (h *Herder) sourceOffsets(ctx context.Context, connector string) ([]api.Con
 
 // AlterOffsets implements herder.Herder.
 func (h *Herder) AlterOffsets(ctx context.Context, connector string, changes []connect.OffsetChange) (api.Message, error) {
-	return h.modifyOffsets(ctx, connector, "altered", func() ([]connect.OffsetChange, error) {
+	return h.modifyOffsets(ctx, connector, "altered", func(storage.OffsetStore) ([]connect.OffsetChange, error) {
 		var last []connect.OffsetChange
 		index := map[string]int{}
 		for _, change := range changes {
@@ -95,8 +118,8 @@ func (h *Herder) AlterOffsets(ctx context.Context, connector string, changes []c
 
 // ResetOffsets implements herder.Herder.
 func (h *Herder) ResetOffsets(ctx context.Context, connector string) (api.Message, error) {
-	return h.modifyOffsets(ctx, connector, "reset", func() ([]connect.OffsetChange, error) {
-		partitions, err := h.opts.Offsets.Partitions(ctx, connector)
+	return h.modifyOffsets(ctx, connector, "reset", func(store storage.OffsetStore) ([]connect.OffsetChange, error) {
+		partitions, err := store.Partitions(ctx, connector)
 		changes := make([]connect.OffsetChange, len(partitions))
 		for i, partition := range partitions {
 			changes[i].Partition = partition
@@ -126,32 +149,53 @@ func requirePrimitives(fields map[string]any) error {
 
 // modifyOffsets lets the connector see the changes and writes them. done is the word for
 // it in messages.
-func (h *Herder) modifyOffsets(ctx context.Context, connector, done string, changesOf func() ([]connect.OffsetChange, error)) (api.Message, error) {
+func (h *Herder) modifyOffsets(ctx context.Context, connector, done string, changesOf func(storage.OffsetStore) ([]connect.OffsetChange, error)) (api.Message, error) {
 	if err := h.awaitReady(ctx); err != nil {
 		return api.Message{}, err
 	}
 	if err := h.requireStopped(ctx, connector); err != nil {
 		return api.Message{}, err
 	}
+	if h.opts.ExactlyOnce {
+		// A task that was cut off may still be about to commit.
+		if err := h.fenceZombies(ctx, connector); err != nil {
+			return api.Message{}, fmt.Errorf("Failed to perform zombie fencing for source connector prior to modifying offsets: %w", err)
+		}
+		if err := h.requireStopped(ctx, connector); err != nil { // much may have happened
+			return api.Message{}, err
+		}
+	}
 	leave := h.stages.enter("modifying offsets for connector " + connector)
 	defer leave()
-	changes, err := changesOf()
+	ctx, cancel := context.WithTimeout(ctx, offsetsTimeout)
+	defer cancel()
+	store, release, config, err := h.openOffsets(ctx, h.snapshot(), connector)
+	if err != nil {
+		return api.Message{}, fmt.Errorf("Failed to modify offsets for source connector %s: %w", connector, err)
+	}
+	defer release()
+	changes, err := changesOf(store)
 	if err != nil {
 		return api.Message{}, err
 	}
 	// Encoded before the connector acts on them: what cannot be written is refused whole.
 	records := make([]storage.OffsetRecord, len(changes))
 	for i, change := range changes {
-		if records[i], err = h.opts.Offsets.Record(connector, change.Partition, change.Offset); err != nil {
+		if records[i], err = store.Record(connector, change.Partition, change.Offset); err != nil {
 			return api.Message{}, err
 		}
 	}
-	complete, err := h.tellConnector(ctx, connector, changes)
+	complete, err := h.tellConnector(ctx, connector, config, changes)
 	if err != nil {
 		return api.Message{}, err
 	}
 	if len(records) > 0 {
-		if err := h.opts.Offsets.WriteOffsets(ctx, records); err != nil {
+		if h.opts.ExactlyOnce {
+			err = h.runner.CommitOffsets(ctx, connector, config, store, records)
+		} else {
+			err = store.WriteOffsets(ctx, records)
+		}
+		if err != nil {
 			return api.Message{}, fmt.Errorf("Failed to modify offsets for source connector %s: %w", connector, err)
 		}
 	}
@@ -191,9 +235,7 @@ func (h *Herder) requireStopped(ctx context.Context, connector string) error {
 
 // tellConnector lets the connector check the changes, or make them its own. The result
 // is whether it knows that they are complete.
-func (h *Herder) tellConnector(ctx context.Context, connector string, changes []connect.OffsetChange) (complete bool, err error) {
-	raw, _ := h.snapshot().RawConnectorConfig(connector)
-	config := withoutNulls(raw)
+func (h *Herder) tellConnector(ctx context.Context, connector string, config map[string]string, changes []connect.OffsetChange) (complete bool, err error) {
 	instance, _, err := h.opts.Plugins.NewConnector(config["connector.class"])
 	if err != nil {
 		return false, err
@@ -201,11 +243,6 @@ func (h *Herder) tellConnector(ctx context.Context, connector string, changes []
 	alterer, ok := instance.(connect.OffsetAlterer)
 	if !ok {
 		return false, nil
-	}
-	if h.opts.Validator != nil {
-		if config, err = h.opts.Validator.Resolved(ctx, connector, config); err != nil {
-			return false, err
-		}
 	}
 	defer func() {
 		if cause := recover(); cause != nil {

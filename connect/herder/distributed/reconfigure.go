@@ -136,11 +136,9 @@ func taskConfigsChanged(state *storage.ClusterState, connector string, configs [
 
 // putTaskConfigs writes task configurations, as the leader.
 func (h *Herder) putTaskConfigs(ctx context.Context, connector string, configs []map[string]string) error {
-	return h.write(ctx, fmt.Sprintf("writing %d task configs for connector %s to the config topic", len(configs), connector), func(ctx context.Context) error {
+	return h.writeAsLeader(ctx, fmt.Sprintf("writing %d task configs for connector %s to the config topic", len(configs), connector), func(ctx context.Context) error {
 		state := h.snapshot()
 		switch {
-		case !h.view.Load().round.Leader():
-			return h.notLeader()
 		case !state.Contains(connector):
 			return herder.ConnectorNotFound(connector)
 		case len(configs) > 0 && isStopped(state, connector):

@@ -46,10 +46,7 @@ func (h *Herder) PutConnectorConfig(ctx context.Context, connector string, confi
 	if err := h.requireLeader(); err != nil {
 		return false, api.ConnectorInfo{}, err
 	}
-	err = h.write(ctx, "writing a config for connector "+connector+" to the config topic", func(ctx context.Context) error {
-		if err := h.requireLeader(); err != nil {
-			return err
-		}
+	err = h.writeAsLeader(ctx, "writing a config for connector "+connector+" to the config topic", func(ctx context.Context) error {
 		created = !h.snapshot().Contains(connector)
 		if !created && !allowReplace {
 			return &herder.AlreadyExistsError{Connector: connector}
@@ -111,10 +108,7 @@ func (h *Herder) PatchConnectorConfig(ctx context.Context, connector string, pat
 			return info, err
 		}
 		done := false
-		err := h.write(ctx, "writing a config for connector "+connector+" to the config topic", func(ctx context.Context) error {
-			if err := h.requireLeader(); err != nil {
-				return err
-			}
+		err := h.writeAsLeader(ctx, "writing a config for connector "+connector+" to the config topic", func(ctx context.Context) error {
 			// The check took place outside of the writer: it may ask the connector, which is
 			// slow. What was written meanwhile must not be undone.
 			if now, ok := h.snapshot().RawConnectorConfig(connector); !ok || !sameConfig(now, current) {
@@ -167,10 +161,7 @@ func (h *Herder) DeleteConnector(ctx context.Context, connector string) error {
 	if err := h.requireLeader(); err != nil {
 		return err
 	}
-	return h.write(ctx, "removing the config for connector "+connector+" from the config topic", func(ctx context.Context) error {
-		if err := h.requireLeader(); err != nil {
-			return err
-		}
+	return h.writeAsLeader(ctx, "removing the config for connector "+connector+" from the config topic", func(ctx context.Context) error {
 		if !h.snapshot().Contains(connector) {
 			return herder.ConnectorNotFound(connector)
 		}
@@ -222,10 +213,7 @@ func (h *Herder) StopConnector(ctx context.Context, connector string) error {
 	if err := h.requireLeader(); err != nil {
 		return err
 	}
-	return h.write(ctx, "writing the STOPPED target stage for connector "+connector+" to the config topic", func(ctx context.Context) error {
-		if err := h.requireLeader(); err != nil {
-			return err
-		}
+	return h.writeAsLeader(ctx, "writing the STOPPED target stage for connector "+connector+" to the config topic", func(ctx context.Context) error {
 		if err := h.requireKnown(connector); err != nil {
 			return err
 		}
@@ -252,24 +240,6 @@ func (h *Herder) PutTaskConfigs(ctx context.Context, connector string, configs [
 		return err
 	}
 	return h.putTaskConfigs(ctx, connector, configs)
-}
-
-// FenceZombies implements herder.Herder. Only exactly-once sources have zombies that
-// can be fenced, and this worker does not run any.
-func (h *Herder) FenceZombies(ctx context.Context, connector string, request protocol.SignedRequest) error {
-	if err := h.awaitReady(ctx); err != nil {
-		return err
-	}
-	if err := h.verify(request); err != nil {
-		return err
-	}
-	if err := h.requireLeader(); err != nil {
-		return err
-	}
-	if !h.snapshot().Contains(connector) {
-		return herder.ConnectorNotFound(connector)
-	}
-	return &herder.BadRequestError{Message: "This worker does not have exactly-once source support enabled."}
 }
 
 func (h *Herder) verify(request protocol.SignedRequest) error {
@@ -363,7 +333,7 @@ func (h *Herder) RestartConnectorAndTasks(ctx context.Context, request storage.R
 	if err != nil {
 		return api.ConnectorStatus{}, &herder.NotFoundError{Message: "Status for connector " + request.Connector + " not found"}
 	}
-	err = h.write(ctx, "writing restart request for connector "+request.Connector+" to the config topic", func(ctx context.Context) error {
+	err = h.writeAsLeader(ctx, "writing restart request for connector "+request.Connector+" to the config topic", func(ctx context.Context) error {
 		return h.opts.Configs.PutRestartRequest(ctx, request)
 	})
 	if err != nil {

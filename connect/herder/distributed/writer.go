@@ -3,6 +3,9 @@ package distributed
 import (
 	"context"
 	"errors"
+	"fmt"
+
+	"tributary/storage"
 )
 
 var errStopping = errors.New("the worker is stopping")
@@ -61,4 +64,23 @@ func (h *Herder) write(ctx context.Context, what string, work func(ctx context.C
 	case <-h.ended:
 		return errStopping
 	}
+}
+
+// writeAsLeader is write for what only the leader may write. A leader that was fenced from
+// the config topic, by another one that took itself for it, claims it again for the next
+// write; whose turn it really is shows with the next round.
+func (h *Herder) writeAsLeader(ctx context.Context, what string, work func(ctx context.Context) error) error {
+	return h.write(ctx, what, func(ctx context.Context) error {
+		if err := h.requireLeader(); err != nil {
+			return err
+		}
+		err := h.opts.Configs.ClaimWritePrivileges(ctx) // which costs nothing while they are held
+		if err == nil {
+			err = work(ctx)
+		}
+		if errors.Is(err, storage.ErrNotPrivileged) {
+			return fmt.Errorf("Failed to write to config topic; this may be due to a transient error and the request can be safely retried: %w", err)
+		}
+		return err
+	})
 }
