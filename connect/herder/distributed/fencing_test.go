@@ -103,9 +103,10 @@ func TestFollowersAskTheLeaderToFence(t *testing.T) {
 		c.put(t.Context(), "s", config("name", "s", "connector.class", "Plain", "n", "4", "v", "2"))
 		time.Sleep(time.Minute) // what was told to wait has tried again
 		events := c.ledger.happened("fence")
-		if events != "a fence s 4" {
-			t.Errorf("fenced: %s, want once by the leader", events)
+		if want := c.leader().opts.WorkerID + " fence s 4"; events != want {
+			t.Errorf("fenced: %s, want %s: once, by the leader", events, want)
 		}
+		expectRecord(t, c.herders["a"], "s", 4)
 		expectRecord(t, c.herders["b"], "s", 4)
 		owners := c.ledger.owners()
 		if owners[connect.TaskID{Connector: "s", Task: 0}] == "" || len(owners) != 5 {
