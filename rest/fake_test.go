@@ -261,6 +261,10 @@ func (f *fakeHerder) LocalReplication(ctx context.Context, connector string, req
 	return f.replication(connector), firstOf(f.called(ctx, "LocalReplication", connector, string(request.Body)), signed(request))
 }
 
+func (f *fakeHerder) MemberDeparted(ctx context.Context, memberID string, request protocol.SignedRequest) error {
+	return firstOf(f.called(ctx, "MemberDeparted", memberID), signed(request))
+}
+
 func signed(request protocol.SignedRequest) error {
 	return protocol.Verify(protocol.Sessioned, []byte("key"), []string{protocol.DefaultAlgorithm}, request)
 }

@@ -2,12 +2,14 @@ package rest
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 
+	"tributary/api"
 	"tributary/connect/group/protocol"
 )
 
-// Requests between workers (KIP-507, KIP-618). They are forwarded with the signature
+// Requests between workers (KIP-507, KIP-618, and two that only Tributary has). They are forwarded with the signature
 // and the body they came with.
 
 func putTaskConfigs(ctx context.Context, c *call, connector string) (answer, error) {
@@ -52,6 +54,20 @@ func (c *call) signed(body []byte) protocol.SignedRequest {
 		Algorithm: c.request.Header.Get(protocol.SignatureAlgorithmHeader),
 		Body:      body,
 	}
+}
+
+func memberDeparted(ctx context.Context, c *call) (answer, error) {
+	body, err := c.body()
+	if err != nil {
+		return answer{}, err
+	}
+	var departure api.Departure
+	if err := json.Unmarshal(body, &departure); err != nil {
+		return answer{}, refuse(http.StatusBadRequest, `The body must be {"member":"…"}: `+err.Error())
+	}
+	return c.internal(ctx, http.MethodPost, "/internal/departures", body, func(ctx context.Context, request protocol.SignedRequest) error {
+		return c.herder.MemberDeparted(ctx, departure.Member, request)
+	})
 }
 
 func (c *call) internal(ctx context.Context, method, path string, body []byte, do func(context.Context, protocol.SignedRequest) error) (answer, error) {

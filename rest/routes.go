@@ -30,9 +30,9 @@ func (s *Server) routes() chi.Router {
 	if s.opts.AdminListeners == nil {
 		s.loggerRoutes(r)
 	}
-	for _, base := range []string{"/connectors", "/{source}/{target}/connectors"} {
-		s.connectorRoutes(r, base)
-		s.internalRoutes(root, base)
+	for _, flow := range []string{"", "/{source}/{target}"} {
+		s.connectorRoutes(r, flow+"/connectors")
+		s.internalRoutes(root, flow)
 	}
 	return root
 }
@@ -85,13 +85,14 @@ func (s *Server) connectorRoutes(r chi.Router, base string) {
 }
 
 // internalRoutes are the requests between workers, signed by the sender.
-func (s *Server) internalRoutes(r chi.Router, base string) {
+func (s *Server) internalRoutes(r chi.Router, flow string) {
 	add := func(method, path string, handle handler) {
-		r.MethodFunc(method, base+path, s.serve(handle, true))
+		r.MethodFunc(method, flow+path, s.serve(handle, true))
 	}
-	add(http.MethodPost, "/{connector}/tasks", of(putTaskConfigs))
-	add(http.MethodPut, "/{connector}/fence", of(fenceZombies))
-	add(http.MethodPost, "/{connector}/replication", of(localReplication))
+	add(http.MethodPost, "/connectors/{connector}/tasks", of(putTaskConfigs))
+	add(http.MethodPut, "/connectors/{connector}/fence", of(fenceZombies))
+	add(http.MethodPost, "/connectors/{connector}/replication", of(localReplication))
+	add(http.MethodPost, "/internal/departures", memberDeparted)
 }
 
 // escapedPath makes the routes see the path as it was sent, without a slash at its end.

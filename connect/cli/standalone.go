@@ -230,6 +230,11 @@ func (s *standalone) FenceZombies(context.Context, string, protocol.SignedReques
 	return errors.New("a standalone worker has no exactly-once source connectors")
 }
 
+// MemberDeparted implements herder.Herder.
+func (s *standalone) MemberDeparted(context.Context, string, protocol.SignedRequest) error {
+	return errors.New("a standalone worker has no group that others could leave")
+}
+
 // startWatch is the listener of a worker that also tells how a connector's start ended.
 type startWatch struct {
 	worker.Listener

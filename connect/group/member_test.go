@@ -70,7 +70,7 @@ func TestWorkOfADeadWorkerMovesAfterTheDelayAndComesBackWithIt(t *testing.T) {
 func TestWorkerThatComesBackWithinTheDelayGetsItsWorkBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, six())
-		c.start("w1")
+		w1, _ := c.start("w1")
 		c.settledOn(map[string]int{"w1": 6})
 		_, m2 := c.start("w2")
 		c.settledOn(map[string]int{"w1": 3, "w2": 3})
@@ -85,12 +85,16 @@ func TestWorkerThatComesBackWithinTheDelayGetsItsWorkBack(t *testing.T) {
 		}
 		c.mu.Unlock()
 		pass(time.Minute)
-		c.start("w2")
-		pass(time.Minute)
 		diff(t, "shares during the delay", map[string]int{"w1": 3}, c.load())
+		diff(t, "who holds what as the leader is told", map[string]string{"http://w1:8083/": itemsOf(before, "w1")}, w1.told())
+		back := time.Now()
+		c.start("w2")
 		c.settledOn(map[string]int{"w1": 3, "w2": 3})
 
 		diff(t, "who runs what", before, c.running())
+		if after := time.Since(back); after > 3*heartbeatInterval {
+			t.Errorf("it was given its work back after %v", after)
+		}
 	})
 }
 

@@ -117,7 +117,7 @@ func (m *Member) sync(ctx context.Context, joined kafka.JoinResult, configured a
 	}
 	var shares map[string][]byte
 	if joined.IsLeader() {
-		if shares, led, err = m.assign(joined, inForce, configured); err != nil {
+		if shares, led, err = m.assign(ctx, joined, inForce, configured); err != nil {
 			return received, led, &permanentError{err}
 		}
 	}
@@ -135,7 +135,7 @@ func (m *Member) sync(ctx context.Context, joined kafka.JoinResult, configured a
 }
 
 // assign divides the work among the members, as their leader.
-func (m *Member) assign(joined kafka.JoinResult, inForce protocol.Subprotocol, configured assign.Configured) (map[string][]byte, owners, error) {
+func (m *Member) assign(ctx context.Context, joined kafka.JoinResult, inForce protocol.Subprotocol, configured assign.Configured) (map[string][]byte, owners, error) {
 	led := owners{urls: map[string]string{}}
 	members := make(map[string]assign.Member, len(joined.Members))
 	for id, data := range joined.Members {
@@ -148,6 +148,13 @@ func (m *Member) assign(joined kafka.JoinResult, inForce protocol.Subprotocol, c
 			member.Held = metadata.Allocation.Assigned
 		}
 		members[id], led.urls[id] = member, metadata.URL
+	}
+	if inForce.Incremental() {
+		gathering := Gathering{Generation: int(joined.Generation), Held: map[string]assign.Work{}}
+		for _, member := range members {
+			gathering.Held[member.URL] = member.Held
+		}
+		m.handler.Gathered(ctx, gathering)
 	}
 	round := assign.Round{
 		Leader: joined.MemberID, Members: members,

@@ -79,6 +79,9 @@ func (s *Solo) Suspend(string) {
 // Settled has no meaning without others to place revoked work on.
 func (s *Solo) Settled() {}
 
+// MemberDeparted has no meaning either: there are no others.
+func (s *Solo) MemberDeparted(string) {}
+
 // OwnerURL knows no owner: what this worker does not hold runs nowhere.
 func (s *Solo) OwnerURL(connect.TaskID) string { return "" }
 

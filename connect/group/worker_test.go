@@ -87,6 +87,8 @@ type worker struct {
 	last   group.Round
 	// unread is how many changes of the config topic the worker has not read.
 	unread int64
+	// gathered is what the worker was told last as leader: who held what.
+	gathered map[string]string
 	// busy, if set, is called by the handler's methods that may block.
 	busy func(ctx context.Context, doing string)
 	// asleep stops the world for the member after its next round, as a suspended
@@ -156,6 +158,25 @@ func (w *worker) round() group.Round {
 	return w.last
 }
 
+// told is what the worker heard last, as leader, of who holds what.
+func (w *worker) told() map[string]string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.gathered
+}
+
+// itemsOf lists what a worker runs as gathered does.
+func itemsOf(running map[string]string, worker string) string {
+	var own []string
+	for item, runner := range running {
+		if runner == worker {
+			own = append(own, item)
+		}
+	}
+	slices.Sort(own)
+	return strings.Join(own, " ")
+}
+
 func (w *worker) maybeBusy(ctx context.Context, doing string) {
 	w.mu.Lock()
 	busy := w.busy
@@ -183,6 +204,14 @@ func (w *worker) Configured() assign.Configured {
 	w.cluster.mu.Lock()
 	defer w.cluster.mu.Unlock()
 	return assign.Configured{Offset: w.cluster.configured.Offset - unread, Connectors: maps.Clone(w.cluster.configured.Connectors)}
+}
+
+func (w *worker) Gathered(_ context.Context, g group.Gathering) {
+	held := map[string]string{}
+	for url, work := range g.Held {
+		held[url] = strings.Join(items(work), " ")
+	}
+	w.set(func(w *worker) { w.gathered = held })
 }
 
 func (w *worker) Revoke(ctx context.Context, work assign.Work) {

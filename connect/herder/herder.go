@@ -76,4 +76,7 @@ type Herder interface {
 	// this worker alone. It is signed as the others are.
 	Replication(ctx context.Context, connector string) (api.Replication, error)
 	LocalReplication(ctx context.Context, connector string, request protocol.SignedRequest) (api.Replication, error)
+	// MemberDeparted is an internal request too, which only Tributary workers send and
+	// know: the member of the group has stopped for good.
+	MemberDeparted(ctx context.Context, memberID string, request protocol.SignedRequest) error
 }

@@ -177,8 +177,8 @@ func TestPauseResumeStopAndDelete(t *testing.T) {
 func TestAWorkerThatJoinsTakesItsShareAndOneThatLeavesGivesItBackAtOnce(t *testing.T) {
 	t.Parallel()
 	source, target := startPair(t, map[string]int32{"orders": 6})
-	// A session that outlives the test: a worker that leaves must say so.
-	patient := workerFile(target, "session.timeout.ms=100000", "rebalance.timeout.ms=100000")
+	// A session and a delay that outlive the test: a worker that leaves must say so, to the group and to its leader.
+	patient := workerFile(target, "session.timeout.ms=100000", "rebalance.timeout.ms=100000", "scheduled.rebalance.max.delay.ms=300000")
 	one := cluster.Start(t, cluster.Distributed, patient)
 	two := cluster.Start(t, cluster.Distributed, patient)
 	awaitHealthy(t, one, two)

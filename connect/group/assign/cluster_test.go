@@ -16,9 +16,10 @@ type cluster struct {
 	configured Configured
 	now        time.Time
 
-	held       map[string]Work  // by member id; what it runs
-	completed  map[string]int32 // the last generation whose assignment arrived
-	departed   map[string]bool  // who said goodbye since the last round
+	held       map[string]Work   // by member id; what it runs
+	completed  map[string]int32  // the last generation whose assignment arrived
+	departed   map[string]bool   // who said goodbye since the last round
+	urls       map[string]string // of members whose worker was started again
 	generation int32
 	leader     string
 	state      State // the leader's
@@ -32,7 +33,21 @@ func newCluster(maxDelay time.Duration) *cluster {
 		held:       map[string]Work{},
 		completed:  map[string]int32{},
 		departed:   map[string]bool{},
+		urls:       map[string]string{},
 	}
+}
+
+func (c *cluster) url(id string) string {
+	if url, ok := c.urls[id]; ok {
+		return url
+	}
+	return "http://" + id + "/"
+}
+
+// restart makes a new member of the worker that a member was.
+func (c *cluster) restart(old, id string) {
+	c.urls[id] = c.url(old)
+	c.join(id)
 }
 
 func (c *cluster) join(id string) {
@@ -62,7 +77,7 @@ func (c *cluster) round(deaf ...string) Plan {
 	c.generation++
 	members := map[string]Member{}
 	for id, work := range c.held {
-		members[id] = Member{URL: "http://" + id + "/", ConfigOffset: c.configured.Offset, Held: work}
+		members[id] = Member{URL: c.url(id), ConfigOffset: c.configured.Offset, Held: work}
 	}
 	var plan Plan
 	plan, c.state = Incremental(c.cfg, c.state, Round{

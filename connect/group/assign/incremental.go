@@ -20,11 +20,12 @@ type Config struct {
 // when leadership moves away: a round whose LastCompleted is not the
 // generation of the state starts from what the members report.
 type State struct {
-	assigned   inventory // believed to be placed, lost work included
-	revoked    inventory // revoked in the last round
-	generation int32     // in which assigned was computed
-	members    []string  // of the last round
-	owners     Ownership // who had what; lost work keeps its last owner
+	assigned   inventory         // believed to be placed, lost work included
+	revoked    inventory         // revoked in the last round
+	generation int32             // in which assigned was computed
+	members    []string          // of the last round
+	owners     Ownership         // who had what; lost work keeps its last owner
+	urls       map[string]string // of the owners and members, by member id
 
 	// revokedForBalance says that the last round moved work for balance.
 	revokedForBalance bool
@@ -57,6 +58,7 @@ func Incremental(cfg Config, state State, r Round) (Plan, State) {
 	}
 	a := newAssigner(cfg, state, r, snapshot)
 	a.derive(r.LastCompleted)
+	a.findReturned(r.Members)
 	reassign := a.handleLost(r.Departed)
 	a.balance()
 	a.connectors.assign(slices.Concat(a.connectors.created, reassign.Connectors))
@@ -72,6 +74,8 @@ type assigner struct {
 	present    []string // member ids, sorted
 	connectors *book[string]
 	tasks      *book[ConnectorTaskID]
+	// returned maps members that are missing to the new member ids of their workers.
+	returned map[string]string
 }
 
 func newAssigner(cfg Config, state State, r Round, snapshot Configured) *assigner {
@@ -113,11 +117,32 @@ func (a *assigner) derive(lastCompleted int32) {
 	a.tasks.derive(a.assigned.tasks)
 }
 
+// findReturned recognises workers that were started again, by their URL: what they ran
+// is theirs to run again, and waiting any longer would serve nothing. (The Java worker
+// does not look, and waits for the end of the delay.)
+func (a *assigner) findReturned(members map[string]Member) {
+	byURL := map[string]string{}
+	for _, id := range a.present {
+		if slices.Contains(a.members, id) {
+			continue // it was never away
+		}
+		if url := members[id].URL; url != "" {
+			byURL[url] = id
+		}
+	}
+	a.returned = map[string]string{}
+	for id, url := range a.urls {
+		if now, ok := byURL[url]; ok && !slices.Contains(a.present, id) {
+			a.returned[id] = now
+		}
+	}
+}
+
 // handleLost decides what happens to work that was assigned and is run by
 // nobody. It returns what is to be placed like new work, deals to candidates
 // itself, and sets the delay while there is reason to wait.
 func (a *assigner) handleLost(departed map[string]bool) (reassign Work) {
-	reassign, lost := a.splitDeparted(departed)
+	reassign, lost := a.splitLost(departed)
 	all := func() Work {
 		return Work{
 			Connectors: slices.Concat(reassign.Connectors, lost.Connectors),
@@ -153,21 +178,23 @@ func (a *assigner) handleLost(departed map[string]bool) (reassign Work) {
 	return reassign
 }
 
-// splitDeparted divides the lost work into that of members who left for good
-// and that of members who may come back.
-func (a *assigner) splitDeparted(departed map[string]bool) (gone, lost Work) {
-	for _, name := range a.connectors.lost {
-		if departed[a.owners.Connectors[name]] {
-			gone.Connectors = append(gone.Connectors, name)
+// splitLost divides the lost work into that of members who left for good and that of
+// members who may come back. What belongs to members who are back is given to them.
+func (a *assigner) splitLost(departed map[string]bool) (gone, lost Work) {
+	gone.Connectors, lost.Connectors = splitLost(a.connectors, a.owners.Connectors, a.returned, departed)
+	gone.Tasks, lost.Tasks = splitLost(a.tasks, a.owners.Tasks, a.returned, departed)
+	return gone, lost
+}
+
+func splitLost[T comparable](b *book[T], owners map[T]string, returned map[string]string, departed map[string]bool) (gone, lost []T) {
+	for _, item := range b.lost {
+		owner := owners[item]
+		if now, back := returned[owner]; back {
+			b.next[now] = append(b.next[now], item)
+		} else if departed[owner] {
+			gone = append(gone, item)
 		} else {
-			lost.Connectors = append(lost.Connectors, name)
-		}
-	}
-	for _, id := range a.tasks.lost {
-		if departed[a.owners.Tasks[id]] {
-			gone.Tasks = append(gone.Tasks, id)
-		} else {
-			lost.Tasks = append(lost.Tasks, id)
+			lost = append(lost, item)
 		}
 	}
 	return gone, lost
@@ -175,7 +202,7 @@ func (a *assigner) splitDeparted(departed map[string]bool) (gone, lost Work) {
 
 func (a *assigner) nobodyMissing(departed map[string]bool) bool {
 	return !slices.ContainsFunc(a.members, func(m string) bool {
-		return !departed[m] && !slices.Contains(a.present, m)
+		return !departed[m] && a.returned[m] == "" && !slices.Contains(a.present, m)
 	})
 }
 
@@ -265,7 +292,28 @@ func (a *assigner) finish(r Round, offset int64) (Plan, State) {
 	a.assigned.tasks, a.revoked.tasks = a.tasks.ledger()
 	a.generation = r.Generation
 	a.members = a.present
+	a.urls = a.keepURLs(r.Members)
 	return p, a.State
+}
+
+// keepURLs are the URLs of the members and of those who had work that is still lost.
+func (a *assigner) keepURLs(members map[string]Member) map[string]string {
+	urls := make(map[string]string, len(members))
+	keep := func(owner string) {
+		if url, ok := a.urls[owner]; ok {
+			urls[owner] = url
+		}
+	}
+	for _, item := range a.connectors.lost {
+		keep(a.owners.Connectors[item])
+	}
+	for _, item := range a.tasks.lost {
+		keep(a.owners.Tasks[item])
+	}
+	for id, member := range members {
+		urls[id] = member.URL
+	}
+	return urls
 }
 
 // keepOwners adds to the new owners the last known one of lost work that was

@@ -126,9 +126,13 @@ func (m *model) step() {
 			m.crash(m.anybody())
 		case event < 5:
 			m.goodbye(m.anybody())
-		case event < 6: // a bounce: back under a new id
-			m.crash(m.anybody())
+		case event < 6: // a bounce: back under a new id, mostly at the same address
+			old := m.anybody()
+			m.crash(old)
 			m.joinNew()
+			if m.rng.IntN(4) > 0 {
+				m.urls[m.ids()[len(m.held)-1]] = m.url(old)
+			}
 		case event < 7:
 			m.remove()
 		default:

@@ -19,6 +19,7 @@ var update = flag.Bool("update", false, "rewrite the expected lines of testdata/
 //	maxdelay 5m         sets the configuration, first
 //	config a=2 b=0      replaces what is configured: connector=tasks
 //	join w1 w2          adds members that hold nothing
+//	restart w1 w2       adds member w2, the worker that w1 was
 //	crash w1            ends members without a word
 //	goodbye w1          ends members that say so
 //	hold w1 a a-0       replaces what a member runs
@@ -106,6 +107,8 @@ func (c *cluster) command(name string, args []string) (output string, err error)
 		}
 	case "join":
 		each(c.join)
+	case "restart":
+		c.restart(args[0], args[1])
 	case "crash":
 		each(c.crash)
 	case "goodbye":

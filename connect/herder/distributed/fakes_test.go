@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"tributary/api"
 	"tributary/connect"
 	"tributary/connect/group"
 	"tributary/connect/group/assign"
@@ -32,7 +34,10 @@ type hub struct {
 	members    []*hubMember
 	generation int
 	state      assign.State
-	wake       chan struct{}
+	// maxDelay is how long lost work waits for its worker, and departed who said goodbye.
+	maxDelay time.Duration
+	departed map[string]bool
+	wake     chan struct{}
 }
 
 type hubMember struct {
@@ -44,7 +49,7 @@ type hubMember struct {
 	away     bool
 }
 
-func newHub() *hub { return &hub{wake: make(chan struct{}, 1)} }
+func newHub() *hub { return &hub{departed: map[string]bool{}, wake: make(chan struct{}, 1)} }
 
 func (h *hub) member(id, url string) *hubMember { return &hubMember{hub: h, id: id, url: url} }
 
@@ -95,9 +100,20 @@ func (h *hub) round(ctx context.Context) bool {
 		}
 		r.Members[m.id] = assign.Member{URL: m.url, ConfigOffset: m.handler.Configured().Offset, Held: held}
 	}
+	gathering := group.Gathering{Generation: h.generation, Held: map[string]assign.Work{}}
+	for _, m := range r.Members {
+		gathering.Held[m.URL] = m.Held
+	}
+	members[0].handler.Gathered(ctx, gathering)
 	r.Configured, r.Fresh = members[0].handler.Configured(), members[0].handler.Configured
-	plan, next := assign.Incremental(assign.Config{}, h.state, r)
+	h.mu.Lock()
+	r.Departed = maps.Clone(h.departed)
+	h.mu.Unlock()
+	plan, next := assign.Incremental(assign.Config{MaxDelay: h.maxDelay}, h.state, r)
 	h.state = next
+	if plan.Delay > 0 {
+		time.AfterFunc(plan.Delay, func() { members[0].Rejoin("the scheduled rebalance is due") })
+	}
 	assignments := protocol.Assignments(protocol.Sessioned, plan)
 	for _, m := range members {
 		received := assignments[m.id]
@@ -147,6 +163,24 @@ func (m *hubMember) Settled() {
 		m.snapshot.Revoked = assign.Work{}
 		m.Rejoin("revoked")
 	}
+}
+
+func (m *hubMember) MemberDeparted(memberID string) {
+	m.hub.mu.Lock()
+	defer m.hub.mu.Unlock()
+	m.hub.departed[memberID] = true
+}
+
+// unheard takes the member out of the group as the end of its session does. It comes back
+// with what it holds when it asks for a round.
+func (m *hubMember) unheard() {
+	m.hub.mu.Lock()
+	m.away = true
+	for _, o := range m.hub.members {
+		o.wants = o != m
+	}
+	m.hub.mu.Unlock()
+	m.hub.poke()
 }
 
 func (m *hubMember) OwnerURL(id connect.TaskID) string {
@@ -435,7 +469,8 @@ func (c *cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	request := protocol.SignedRequest{Signature: req.Header.Get(protocol.SignatureHeader), Algorithm: req.Header.Get(protocol.SignatureAlgorithmHeader), Body: body}
 	var share any
-	switch path := strings.Split(strings.Trim(req.URL.Path, "/"), "/"); req.Method + " " + path[2] {
+	path := strings.Split(strings.Trim(req.URL.Path, "/"), "/")
+	switch req.Method + " " + path[len(path)-1] {
 	case "POST tasks":
 		var configs []map[string]string
 		if err := json.Unmarshal(body, &configs); err != nil {
@@ -446,6 +481,12 @@ func (c *cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 		err = h.FenceZombies(req.Context(), path[1], request)
 	case "POST replication":
 		share, err = h.LocalReplication(req.Context(), path[1], request)
+	case "POST departures":
+		var departure api.Departure
+		if err := json.Unmarshal(body, &departure); err != nil {
+			return nil, err
+		}
+		err = h.MemberDeparted(req.Context(), departure.Member, request)
 	default:
 		err = fmt.Errorf("%s %s is no internal request", req.Method, req.URL.Path)
 	}

@@ -64,6 +64,9 @@ type Group interface {
 	// Settled says that the work of the last round has been started: revocations that it
 	// brought are forgotten, and if there were any, another round places that work.
 	Settled()
+	// MemberDeparted says that another worker has stopped for good, so that its work need
+	// not wait for its return.
+	MemberDeparted(memberID string)
 	// OwnerURL is the worker that runs a connector (Task -1) or task, as far as the
 	// leader knows; "" when it is unknown or this worker does not lead.
 	OwnerURL(id connect.TaskID) string
@@ -128,6 +131,9 @@ type Herder struct {
 	view       atomic.Pointer[view]
 	fencings   fencings
 
+	// missing belongs to the group member's goroutine, see Gathered.
+	missing map[connect.TaskID]storage.Status
+
 	// What follows belongs to the loop.
 	round     group.Round
 	roundSeq  int
@@ -164,6 +170,7 @@ func New(opts Options) (*Herder, error) {
 	h := &Herder{
 		opts: opts, log: opts.Logger,
 		loop: newMailbox(), writer: newWriter(), ended: make(chan struct{}), ready: make(chan struct{}),
+		missing:  map[connect.TaskID]storage.Status{},
 		assigned: map[connect.TaskID]bool{}, instances: map[connect.TaskID]*instance{},
 		blocked: map[string]bool{}, known: map[string]bool{},
 		starts: map[connect.TaskID][]chan error{}, reconfigs: map[string]*reconfiguration{},
@@ -221,6 +228,7 @@ func (h *Herder) Run(ctx context.Context) error {
 	if err := h.opts.Statuses.Flush(flushCtx); err != nil {
 		h.log.Warn("Not all statuses were written before the end", "error", err)
 	}
+	h.sayGoodbye(flushCtx)
 	h.opts.Group.Stop(flushCtx)
 	done()
 	cancel()

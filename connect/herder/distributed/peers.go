@@ -17,15 +17,15 @@ import (
 // maxPeerAnswer bounds what is read of another worker's answer, in bytes.
 const maxPeerAnswer = 64 << 20
 
-// ask sends an internal request about a connector to another worker of the group, such
-// as the leader, and returns the body of its answer. It is signed when the group's
+// ask sends an internal request to another worker of the group, such as the leader, and
+// returns the body of its answer. path is escaped. The request is signed when the group's
 // protocol has signatures (KIP-507).
-func (h *Herder) ask(ctx context.Context, round roundView, workerURL, method, connector, action string, body []byte) ([]byte, error) {
+func (h *Herder) ask(ctx context.Context, round roundView, workerURL, method, path string, body []byte) ([]byte, error) {
 	base, err := url.Parse(workerURL)
 	if err != nil {
 		return nil, fmt.Errorf("the worker advertises %q, which is not a URL: %w", workerURL, err)
 	}
-	target := base.Scheme + "://" + base.Host + h.opts.LeaderPath + "/connectors/" + url.PathEscape(connector) + "/" + action
+	target := base.Scheme + "://" + base.Host + h.opts.LeaderPath + path
 	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
 	if err != nil {
 		return nil, err

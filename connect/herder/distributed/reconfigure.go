@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"time"
 
 	"tributary/connect"
@@ -164,6 +165,6 @@ func (h *Herder) sendTaskConfigs(ctx context.Context, round roundView, connector
 	if err != nil {
 		return err
 	}
-	_, err = h.ask(ctx, round, round.Snapshot.LeaderURL, http.MethodPost, connector, "tasks", body)
+	_, err = h.ask(ctx, round, round.Snapshot.LeaderURL, http.MethodPost, "/connectors/"+url.PathEscape(connector)+"/tasks", body)
 	return err
 }

@@ -122,7 +122,7 @@ func (h *Herder) askReplication(ctx context.Context, workerID, connector string)
 		return share, err
 	}
 	host, _, _ := strings.Cut(workerID, "/")
-	answer, err := h.ask(ctx, round, scheme+"://"+host, http.MethodPost, connector, "replication", body)
+	answer, err := h.ask(ctx, round, scheme+"://"+host, http.MethodPost, "/connectors/"+url.PathEscape(connector)+"/replication", body)
 	if err != nil {
 		return share, err
 	}

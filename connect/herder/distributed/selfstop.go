@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"tributary/connect/herder"
@@ -26,7 +27,7 @@ func (h *Herder) stopUntilDone(ctx context.Context, connector string) {
 		err := h.StopConnector(ctx, connector)
 		var elsewhere *herder.NotLeaderError
 		if errors.As(err, &elsewhere) {
-			_, err = h.ask(ctx, h.view.Load().round, elsewhere.LeaderURL, http.MethodPut, connector, "stop", nil)
+			_, err = h.ask(ctx, h.view.Load().round, elsewhere.LeaderURL, http.MethodPut, "/connectors/"+url.PathEscape(connector)+"/stop", nil)
 		}
 		if err == nil {
 			return
