@@ -218,6 +218,10 @@ func (m *Member) complete(ctx context.Context, joined kafka.JoinResult, received
 	snapshot := protocol.Merge(inForce, m.snapshot, received)
 	m.snapshot, m.stopped, m.inForce = &snapshot, false, inForce
 	m.lastCompleted = joined.Generation
+	if received.Leader != joined.MemberID {
+		// Somebody else has assigned, if need be instead of this member in the same generation.
+		m.lead = assign.State{}
+	}
 	m.rejoinAt = time.Time{}
 	if received.Delay > 0 {
 		m.rejoinAt = time.Now().Add(received.Delay)
