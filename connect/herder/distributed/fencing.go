@@ -157,7 +157,7 @@ func (h *Herder) fenceFor(ctx context.Context, id connect.TaskID) error {
 			return errors.New("This worker is not able to communicate with the leader of the cluster, which is required for exactly-once source tasks. " +
 				"If running MirrorMaker 2 in dedicated mode, consider enabling inter-worker communication via the 'dedicated.mode.enable.internal.rest' property.")
 		}
-		_, err := h.ask(ctx, round, round.Snapshot.LeaderURL, http.MethodPut, id.Connector, "fence", nil)
+		_, err := h.ask(ctx, round, round.Snapshot.LeaderURL, http.MethodPut, "/connectors/"+url.PathEscape(id.Connector)+"/fence", nil)
 		return err
 	})
 }
