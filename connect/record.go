@@ -62,7 +62,19 @@ type Origin struct {
 	Partition     int32
 	Offset        int64
 	TimestampType TimestampType
+
+	raw any
 }
+
+// WithRaw returns a copy that carries what the worker keeps with the record, for its own
+// use.
+func (o Origin) WithRaw(raw any) *Origin {
+	o.raw = raw
+	return &o
+}
+
+// Raw is what WithRaw was given, nil for records that no worker read.
+func (o *Origin) Raw() any { return o.raw }
 
 // TopicPartition is the partition that the record was read from.
 func (o *Origin) TopicPartition() TopicPartition { return TopicPartition{o.Topic, o.Partition} }

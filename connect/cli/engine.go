@@ -24,8 +24,9 @@ type engine struct {
 	providers *provider.Providers
 	producers *producerFactory
 	// clients work with connectors' own settings; nil where there is no group.
-	clients   *connectorClients
-	overrides herder.OverridePolicy
+	clients     *connectorClients
+	taskClients *clientFactory
+	overrides   herder.OverridePolicy
 	// props are the worker's properties for clients of its own, admin those of the
 	// client that asks the cluster about itself.
 	props kafka.Props
@@ -53,6 +54,7 @@ func newEngine(properties map[string]string, values connect.Values, adminID stri
 		errs = multierror.Append(errs, err)
 	}
 	e.producers = &producerFactory{props: properties, log: log}
+	e.taskClients = &clientFactory{props: properties, log: log}
 	if _, err = e.producers.config(worker.ProducerSpec{ClientID: "connector-producer"}); err != nil {
 		errs = multierror.Append(errs, err)
 	}
@@ -91,7 +93,7 @@ func (e *engine) herderOptions(workerID string, s stores) distributed.Options {
 		NewRunner: func(l worker.Listener) (distributed.Runner, error) {
 			options := worker.Options{
 				ID: workerID, Config: e.runtime, Plugins: e.plugins, Offsets: s.offsets, Listener: l,
-				Producers: e.producers.open, Transformer: e.providers, ClusterAway: e.clusterAway, Logger: named(e.log, logWorker), Metrics: e.metrics,
+				Producers: e.producers.open, Consumers: e.taskClients.consumer, Admins: e.taskClients.admin, Transformer: e.providers, ClusterAway: e.clusterAway, Logger: named(e.log, logWorker), Metrics: e.metrics,
 			}
 			if e.clients != nil {
 				options.OffsetStores, options.Fence = e.clients, e.clients.fence

@@ -124,6 +124,13 @@ func nonEmptyOrNull(v any) string {
 	return ""
 }
 
+// sinkTopicsDef are the keys of a sink task's own configuration that the framework reads.
+// A connector with a topic named twice is refused; a task that has one reads it once.
+var sinkTopicsDef = connect.NewConfigDef(
+	connect.ConfigKey{Name: "topics", Type: connect.TypeList, Default: []string{}, Importance: connect.High, Doc: sinkKeys[0].Doc},
+	sinkKeys[1],
+)
+
 var (
 	connectorDef = connect.NewConfigDef(commonKeys...)
 	sourceDef    = connectorDef.With(sourceKeys...)

@@ -270,9 +270,8 @@ func (d *delivery) completeFailed(e *entry, md kafka.Metadata, err error) {
 	}
 	d.mu.Unlock()
 	if d.tolerance.skip {
-		d.metrics.failures.Add(1)
 		// Only tells and counts: with skip set the answer is known.
-		_ = d.tolerance.giveUp(failurePoint{stageKafkaProduce, producerClass, e.record}, err)
+		_, _ = d.tolerance.failed(failurePoint{stage: stageKafkaProduce, class: producerClass, record: e.record}, err)
 		d.acknowledge(e, nil)
 		return
 	}
@@ -281,7 +280,7 @@ func (d *delivery) completeFailed(e *entry, md kafka.Metadata, err error) {
 }
 
 // producerClass is what Java names as the place of a failed send.
-const producerClass = "org.apache.kafka.clients.producer.KafkaProducer"
+const producerClass = "org.apache.kafka.connect.runtime.WorkerSourceTask"
 
 // targetOf is the partition that a failed record was bound for, with AnyPartition
 // when only the topic is known.

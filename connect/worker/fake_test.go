@@ -415,7 +415,7 @@ func (b *bench) configWith(more ...string) map[string]string {
 
 // beginTask starts task c-0.
 func (b *bench) beginTask(t testing.TB, more ...string) {
-	if err := b.StartTask(b.task, b.configWith(more...), map[string]string{"k": "v"}, storage.Started, 1); err != nil {
+	if err := b.StartTask(b.task, b.configWith(more...), map[string]string{"k": "v", "topics": "t"}, storage.Started, 1); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -467,6 +467,7 @@ func (l *logLines) count(part string) int {
 type meter struct {
 	mu     sync.Mutex
 	values map[string]float64
+	gone   map[string]float64 // the last values of what was removed
 }
 
 type reading struct {
@@ -503,7 +504,14 @@ func (m *meter) at(name string, labels map[string]string) reading {
 func (m *meter) Remove(name string, labels map[string]string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.values, meterKey(name, labels))
+	key := meterKey(name, labels)
+	if m.gone == nil {
+		m.gone = map[string]float64{}
+	}
+	if v, had := m.values[key]; had {
+		m.gone[key] = v
+	}
+	delete(m.values, key)
 }
 
 func (m *meter) read(key string) float64 {

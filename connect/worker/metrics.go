@@ -97,11 +97,17 @@ func (nothing) Set(float64) {}
 // taskMetrics are the metrics of one source task, named as the JMX exporter names
 // Java's MBeans.
 type taskMetrics struct {
-	polled, written                    connect.Counter
-	active                             connect.Gauge
-	commits, failedCommits             connect.Counter
+	polled, written        connect.Counter
+	active                 connect.Gauge
+	commits, failedCommits connect.Counter
+	errorMetrics
+}
+
+// errorMetrics are the metrics of a task's error handling.
+type errorMetrics struct {
 	failures, errors, skipped, retries connect.Counter
 	logged                             connect.Counter
+	deadLetters, failedDeadLetters     connect.Counter
 	lastError                          connect.Gauge
 }
 
@@ -114,11 +120,20 @@ func newTaskMetrics(s *scope) taskMetrics {
 		active:        gauge("source_task_metrics_source_record_active_count", "Records that were returned by the task and are not yet acknowledged."),
 		commits:       counter("connector_task_metrics_offset_commit_success_total", "Offset commits that succeeded."),
 		failedCommits: counter("connector_task_metrics_offset_commit_failure_total", "Offset commits that failed or took too long."),
-		failures:      counter("task_error_metrics_total_record_failures", "Failed attempts to handle a record, retries included."),
-		errors:        counter("task_error_metrics_total_record_errors", "Records that could not be handled."),
-		skipped:       counter("task_error_metrics_total_records_skipped", "Records skipped because of errors.tolerance=all."),
-		retries:       counter("task_error_metrics_total_retries", "Attempts to handle a record again."),
-		logged:        counter("task_error_metrics_total_errors_logged", "Records that could not be handled and were logged."),
-		lastError:     gauge("task_error_metrics_last_error_timestamp", "When a record last could not be handled, in milliseconds since 1970, 0 for never."),
+		errorMetrics:  newErrorMetrics(s),
+	}
+}
+
+func newErrorMetrics(s *scope) errorMetrics {
+	counter := func(name, help string) connect.Counter { return s.Counter("kafka_connect_"+name, help, nil) }
+	return errorMetrics{
+		failures:          counter("task_error_metrics_total_record_failures", "Failed attempts to handle a record, retries included."),
+		errors:            counter("task_error_metrics_total_record_errors", "Records that could not be handled."),
+		skipped:           counter("task_error_metrics_total_records_skipped", "Records skipped because of errors.tolerance=all."),
+		retries:           counter("task_error_metrics_total_retries", "Attempts to handle a record again."),
+		logged:            counter("task_error_metrics_total_errors_logged", "Records that could not be handled and were logged."),
+		deadLetters:       counter("task_error_metrics_deadletterqueue_produce_requests", "Records sent to the dead letter queue."),
+		failedDeadLetters: counter("task_error_metrics_deadletterqueue_produce_failures", "Records that could not be written to the dead letter queue."),
+		lastError:         s.Gauge("kafka_connect_task_error_metrics_last_error_timestamp", "When a record last could not be handled, in milliseconds since 1970, 0 for never.", nil),
 	}
 }

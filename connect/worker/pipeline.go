@@ -50,7 +50,7 @@ func (p *pipeline) apply(ctx context.Context, record *connect.SourceRecord, out 
 	r := &record.Record
 	for i := range p.steps {
 		var err error
-		if r, err = p.transform(ctx, &p.steps[i], record, r); err != nil {
+		if r, err = p.transform(ctx, &p.steps[i], failurePoint{record: record}, r); err != nil {
 			return err
 		}
 	}
@@ -71,10 +71,10 @@ func (p *pipeline) apply(ctx context.Context, record *connect.SourceRecord, out 
 	return err
 }
 
-func (p *pipeline) transform(ctx context.Context, s *step, record *connect.SourceRecord, r *connect.Record) (*connect.Record, error) {
+func (p *pipeline) transform(ctx context.Context, s *step, at failurePoint, r *connect.Record) (*connect.Record, error) {
 	result, err := s.apply(r)
 	if err != nil {
-		at := failurePoint{stageTransformation, s.class, record}
+		at.stage, at.class = stageTransformation, s.class
 		err = p.tolerance.retry(ctx, at, err, func() (err error) {
 			result, err = s.apply(r)
 			return err
@@ -113,7 +113,7 @@ func (p *pipeline) convert(ctx context.Context, c *convert, record *connect.Sour
 	}
 	data, err := c.converter.FromConnectData(r.Topic, r.Headers, schema, value)
 	if err != nil {
-		err = p.tolerance.retry(ctx, failurePoint{c.stage, c.class, record}, err, func() (err error) {
+		err = p.tolerance.retry(ctx, failurePoint{stage: c.stage, class: c.class, record: record}, err, func() (err error) {
 			data, err = c.converter.FromConnectData(r.Topic, r.Headers, schema, value)
 			return err
 		})
@@ -129,7 +129,7 @@ func (p *pipeline) headers(ctx context.Context, record *connect.SourceRecord, r 
 			var err error
 			data, err = c.converter.FromConnectHeader(r.Topic, h.Key, h.Schema, h.Value)
 			if err != nil {
-				err = p.tolerance.retry(ctx, failurePoint{stageHeaderConverter, c.class, record}, err, func() (err error) {
+				err = p.tolerance.retry(ctx, failurePoint{stage: stageHeaderConverter, class: c.class, record: record}, err, func() (err error) {
 					data, err = c.converter.FromConnectHeader(r.Topic, h.Key, h.Schema, h.Value)
 					return err
 				})
@@ -141,6 +141,97 @@ func (p *pipeline) headers(ctx context.Context, record *connect.SourceRecord, r 
 		out.Headers = append(out.Headers, kafka.Header{Key: h.Key, Value: data})
 	}
 	return nil
+}
+
+// receive turns a record of a topic into one for a sink task: key, value and header
+// converters, then transformations. It returns errSkipped when the record goes no further,
+// and any other error when the task has to fail. converted is told the topic of a record
+// that could be converted.
+func (p *pipeline) receive(ctx context.Context, in *kafka.Record, converted func(topic string)) (*connect.Record, error) {
+	r := &connect.Record{Topic: in.Topic, Partition: in.Partition, Timestamp: in.Timestamp}
+	at := failurePoint{consumed: in}
+	origin := connect.Origin{Topic: in.Topic, Partition: in.Partition, Offset: in.Offset, TimestampType: connect.CreateTime}
+	if in.LogAppendTime {
+		origin.TimestampType = connect.LogAppendTime
+	}
+	r.Origin = origin.WithRaw(in)
+	headers := rawHeaders(in)
+	var err error
+	if r.KeySchema, r.Key, err = p.parse(ctx, &p.key, at, in.Topic, headers, in.Key); err != nil {
+		return nil, err
+	}
+	if r.ValueSchema, r.Value, err = p.parse(ctx, &p.value, at, in.Topic, headers, in.Value); err != nil {
+		return nil, err
+	}
+	if r.Headers, err = p.parseHeaders(ctx, at); err != nil {
+		return nil, err
+	}
+	if in.Timestamp < 0 && in.Timestamp != connect.NoTimestamp {
+		return nil, fmt.Errorf("the record at offset %d of %s-%d has the timestamp %d; it must be a time since 1970 in milliseconds, or none", in.Offset, in.Topic, in.Partition, in.Timestamp)
+	}
+	converted(in.Topic)
+	for i := range p.steps {
+		if r, err = p.transform(ctx, &p.steps[i], at, r); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// rawHeaders shows a record's headers to its converters, which may need them.
+func rawHeaders(in *kafka.Record) []connect.Header {
+	if len(in.Headers) == 0 {
+		return nil
+	}
+	headers := make([]connect.Header, len(in.Headers))
+	for i, h := range in.Headers {
+		headers[i] = connect.Header{Key: h.Key, Schema: connect.OptionalBytesSchema, Value: bytesOrNil(h.Value)}
+	}
+	return headers
+}
+
+// bytesOrNil keeps null apart from an interface that holds a nil slice.
+func bytesOrNil(b []byte) any {
+	if b == nil {
+		return nil
+	}
+	return b
+}
+
+func (p *pipeline) parse(ctx context.Context, c *convert, at failurePoint, topic string, headers []connect.Header, data []byte) (schema *connect.Schema, value any, err error) {
+	attempt := func() (err error) {
+		schema, value, err = c.converter.ToConnectData(topic, headers, data)
+		return err
+	}
+	if err = attempt(); err != nil {
+		at.stage, at.class = c.stage, c.class
+		err = p.tolerance.retry(ctx, at, err, attempt)
+	}
+	return schema, value, err
+}
+
+func (p *pipeline) parseHeaders(ctx context.Context, at failurePoint) ([]connect.Header, error) {
+	in := at.consumed
+	if len(in.Headers) == 0 {
+		return nil, nil
+	}
+	headers := make([]connect.Header, len(in.Headers))
+	attempt := func() error {
+		for i, h := range in.Headers {
+			schema, value, err := p.header.converter.ToConnectHeader(in.Topic, h.Key, h.Value)
+			if err != nil {
+				return err
+			}
+			headers[i] = connect.Header{Key: h.Key, Schema: schema, Value: value}
+		}
+		return nil
+	}
+	err := attempt()
+	if err != nil {
+		at.stage, at.class = stageHeaderConverter, p.header.class
+		err = p.tolerance.retry(ctx, at, err, attempt)
+	}
+	return headers, err
 }
 
 // close closes the transformations and predicates.

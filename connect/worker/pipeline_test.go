@@ -264,7 +264,7 @@ func TestRetriesEndWithTheTask(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errStopping)
 	m := newTaskMetrics(taskScope(nil, connect.TaskID{}))
-	tol := &tolerance{retryTimeout: -1, maxDelay: time.Hour, metrics: &m}
+	tol := &tolerance{retryTimeout: -1, maxDelay: time.Hour, metrics: &m.errorMetrics}
 	err := tol.retry(ctx, failurePoint{}, connect.Retriable(errors.New("not now")), func() error {
 		t.Error("tried again")
 		return nil

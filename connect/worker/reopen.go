@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"tributary/internal/kafka"
@@ -95,25 +96,33 @@ func (d *delivery) close(ctx context.Context) error {
 // reopen opens a producer, as often as it takes. The error is that the task failed
 // or that ctx ended.
 func (d *delivery) reopen(ctx context.Context) error {
-	pause := firstReopenPause
-	for {
-		p, err := d.open(ctx, d.spec)
+	err := untilOpen(ctx, d.logger, "The producer", func() (err error) {
+		d.redo.current, err = d.open(ctx, d.spec)
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("the producer cannot be created: %w", err)
+		d.die(err)
+	}
+	return err
+}
+
+// untilOpen calls try until it succeeds, or fails for good, or ctx ends.
+func untilOpen(ctx context.Context, logger *slog.Logger, what string, try func() error) error {
+	for pause := firstReopenPause; ; pause = min(2*pause, maxReopenPause) {
+		err := try()
 		switch {
 		case err == nil:
-			d.redo.current = p
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case !isRetriable(err):
-			err = fmt.Errorf("the producer cannot be created: %w", err)
-			d.die(err)
 			return err
 		}
-		d.logger.Warn("The producer cannot be opened yet; it is tried again", "error", err, "pause", pause)
+		logger.Warn(what+" cannot be opened yet; it is tried again", "error", err, "pause", pause)
 		if !sleep(ctx, pause) {
 			return context.Cause(ctx)
 		}
-		pause = min(2*pause, maxReopenPause)
 	}
 }
 

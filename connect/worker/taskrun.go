@@ -13,7 +13,8 @@ import (
 	"tributary/storage"
 )
 
-// taskRun runs one source task. Its goroutine, run, calls Start, Poll and Stop.
+// taskRun runs one task. Its goroutine, run, calls the plugin. What is said of a lane and an
+// outlet is for source tasks; a sink task has a sinkLane instead.
 type taskRun struct {
 	*life
 	worker       *Worker
@@ -31,6 +32,7 @@ type taskRun struct {
 	mu         sync.Mutex
 	target     storage.TargetState
 	changed    chan struct{} // closed and replaced when target changes
+	wake       func()        // called after target changed; may be nil
 	pollCtx    context.Context
 	cancelPoll context.CancelFunc
 
@@ -46,6 +48,7 @@ type taskRun struct {
 	outlet          outlet   // nil until the task is about to start
 	started         bool     // Start was called
 	free            []*entry
+	sink            *sinkLane // nil for a source task
 }
 
 func newTaskRun(w *Worker, id connect.TaskID, rawConnector, rawTask map[string]string, taskCount int) *taskRun {
@@ -84,6 +87,16 @@ func (t *taskRun) setTarget(target storage.TargetState) {
 	if target == storage.Paused && t.cancelPoll != nil {
 		t.cancelPoll()
 	}
+	if t.wake != nil {
+		t.wake()
+	}
+}
+
+// onTarget calls wake after each change of the target from now on. It must not block.
+func (t *taskRun) onTarget(wake func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wake = wake
 }
 
 func (t *taskRun) cutOff() {
@@ -122,6 +135,9 @@ func (t *taskRun) run() {
 
 // work runs the task until it is to stop or fails.
 func (t *taskRun) work() error {
+	if t.sink != nil {
+		return t.sink.work()
+	}
 	store, err := t.offsets.store(t.ctx)
 	if err != nil {
 		return fmt.Errorf("the connector's offsets cannot be read: %w", err)
@@ -162,6 +178,10 @@ func (t *taskRun) fail(err error) {
 // finish settles what the task leaves behind, then closes the plugin and the producer.
 func (t *taskRun) finish(failed bool) {
 	defer t.closePipeline()
+	if t.sink != nil {
+		t.sink.finish()
+		return
+	}
 	if t.outlet == nil {
 		return
 	}
@@ -196,11 +216,7 @@ func (t *taskRun) build() error {
 	if err != nil {
 		return err
 	}
-	source, ok := instance.(connect.SourceConnector)
-	if !ok || p.Kind != plugin.Source {
-		return fmt.Errorf("%s is not a source connector; this worker runs source tasks only", p.Class)
-	}
-	values, err := sourceDef.ParseValues(config)
+	values, err := ConnectorDef(p.Kind).ParseValues(config)
 	if err != nil {
 		return err
 	}
@@ -211,15 +227,44 @@ func (t *taskRun) build() error {
 		}
 		t.logger.Warn("The connector has more tasks than tasks.max allows; they run because tasks.max.enforce is off", "tasks", t.taskCount, "max", limit)
 	}
-	t.metrics = newTaskMetrics(t.scope)
-	tol := newTolerance(values, t.id, t.logger, &t.metrics)
-	if t.pipeline, err = buildPipeline(o.Plugins, o.Config.Properties, config, values, tol); err != nil {
+	t.connectorConfig = config
+	switch connector := instance.(type) {
+	case connect.SourceConnector:
+		return t.buildSource(connector, p, values)
+	case connect.SinkConnector:
+		return t.buildSink(connector, p, values)
+	}
+	return fmt.Errorf("%s is neither a source nor a sink connector", p.Class)
+}
+
+func (t *taskRun) buildPipeline(values connect.Values, metrics *errorMetrics) (err error) {
+	o := &t.worker.options
+	t.tolerance = newTolerance(values, t.id, t.logger, metrics)
+	t.pipeline, err = buildPipeline(o.Plugins, o.Config.Properties, t.connectorConfig, values, t.tolerance)
+	return err
+}
+
+func (t *taskRun) buildSink(connector connect.SinkConnector, p plugin.Plugin, values connect.Values) error {
+	metrics := newSinkMetrics(t.scope)
+	if err := t.buildPipeline(values, &metrics.errorMetrics); err != nil {
 		return err
 	}
-	t.task = source.NewTask()
+	task := connector.NewTask()
+	t.version = versionOf(task, p)
+	t.sink = newSinkLane(t, task, newSinkErrors(t, values), metrics)
+	return nil
+}
+
+func (t *taskRun) buildSource(connector connect.SourceConnector, p plugin.Plugin, values connect.Values) error {
+	o := &t.worker.options
+	config := t.connectorConfig
+	t.metrics = newTaskMetrics(t.scope)
+	if err := t.buildPipeline(values, &t.metrics.errorMetrics); err != nil {
+		return err
+	}
+	t.task = connector.NewTask()
 	t.version = versionOf(t.task, p)
 	t.replicates.set(t.task)
-	t.connectorConfig, t.tolerance = config, tol
 	t.boundary = newBoundary(values, o.Config.FlushInterval)
 	t.offsets.describe(OffsetStoreSpec{Connector: t.id.Connector, ClientID: fmt.Sprintf("%s-%d", t.id.Connector, t.id.Task), Config: config})
 	return nil

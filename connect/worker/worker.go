@@ -32,6 +32,10 @@ type Options struct {
 	Listener     Listener
 	// Producers makes the producer of a task when the task starts.
 	Producers ProducerFactory
+	// Consumers makes the consumer of a sink task, Admins the client that creates topics
+	// for a task.
+	Consumers ConsumerFactory
+	Admins    AdminFactory
 	// Fence is what FenceTasks is done with; required for exactly-once delivery alone.
 	Fence       Fencer
 	Transformer ConfigTransformer
