@@ -145,7 +145,9 @@ func at(tp kafka.TopicPartition, offset int64, value string) kafka.Record {
 	}
 }
 
-func showPartition(tp kafka.TopicPartition) string { return fmt.Sprintf("%s-%d", tp.Topic, tp.Partition) }
+func showPartition(tp kafka.TopicPartition) string {
+	return fmt.Sprintf("%s-%d", tp.Topic, tp.Partition)
+}
 
 func showOffsets[T connect.TopicPartition | kafka.TopicPartition](offsets map[T]int64) string {
 	var out []string
@@ -180,7 +182,9 @@ func (s *fakeSink) Version() string { return "9.9" }
 
 func (s *fakeSink) ConfigDef() *connect.ConfigDef { return connect.NewConfigDef() }
 
-func (s *fakeSink) Start(context.Context, connect.ConnectorContext, map[string]string) error { return nil }
+func (s *fakeSink) Start(context.Context, connect.ConnectorContext, map[string]string) error {
+	return nil
+}
 
 func (s *fakeSink) TaskConfigs(context.Context, int) ([]map[string]string, error) { return nil, nil }
 
