@@ -198,7 +198,7 @@ func (c *connection) reason(err error) string {
 	if isCertificateError(err) {
 		return "shows a certificate that is not accepted: " + err.Error()
 	}
-	if errors.Is(err, sarama.ErrSASLAuthenticationFailed) {
+	if errors.Is(err, sarama.ErrSASLAuthenticationFailed) || errors.Is(err, ErrSASLAuthenticationFailed) {
 		return "refuses the login: check sasl.jaas.config (" + err.Error() + ")"
 	}
 	if errors.Is(err, sarama.ErrUnsupportedSASLMechanism) {

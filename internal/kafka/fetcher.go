@@ -23,6 +23,8 @@ type Fetcher struct {
 	client *Client
 	cfg    *Config
 	logger *slog.Logger
+	// pullers makes the puller for a broker.
+	pullers func(node int32) Puller
 
 	run    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -45,10 +47,14 @@ type part struct {
 	next     int64 // to fetch next; Earliest, Latest or below while not looked up
 	position int64 // after what Poll handed out
 	leader   int32 // -1 while not known
-	paused   bool
-	held     *Fetched // fetched but paused
-	stopped  bool     // out of range with auto.offset.reset=none
-	from     int64    // the position that was out of range, while next is looked up anew
+	// follower is read from instead of the leader until followUntil, -1 for none (KIP-392).
+	follower    int32
+	followUntil time.Time
+	round       uint64 // of the reader's last request that asked for it
+	paused      bool
+	held        *Fetched // fetched but paused
+	stopped     bool     // out of range with auto.offset.reset=none
+	from        int64    // the position that was out of range, while next is looked up anew
 
 	retryAt  time.Time
 	failures int
@@ -59,6 +65,14 @@ type part struct {
 	ends     partEnds
 }
 
+// node is the broker to read from, -1 while that is not known.
+func (p *part) node() int32 {
+	if p.follower >= 0 {
+		return p.follower
+	}
+	return p.leader
+}
+
 // partEnds are the marks of the last answer.
 type partEnds struct{ highWatermark, lastStable, logStart int64 }
 
@@ -66,6 +80,8 @@ type partEnds struct{ highWatermark, lastStable, logStart int64 }
 type Fetched struct {
 	TopicPartition
 	Records []Record // in offset order; without markers, aborted and compacted records
+	// Batches stand for Records in a fetcher of whole batches. Each of them must be released.
+	Batches []Batch
 	// NextOffset is the position after this. It also moves past what Records leaves out, so it may be
 	// beyond the last record, or have moved with no records at all, also back when the position was out
 	// of range and reset. The three marks below are -1 then.
@@ -76,6 +92,30 @@ type Fetched struct {
 	// Err is an *OffsetOutOfRangeError, after which the partition rests until it is added again, or an
 	// *AuthorizationError, once; the fetcher goes on trying. Records is empty then.
 	Err error
+}
+
+// Batch is a whole record batch on its way from one cluster to another, in format v2.
+type Batch struct {
+	// Data are the batch's bytes. Its records lie at consecutive offsets from its base; producer id,
+	// sequence and transactional bit are the source's.
+	Data []byte
+	// First and Last are the source's offsets of the first and the last record. If they are further apart
+	// than Records says, some were left out between them, and Offsets tells those that are there.
+	First, Last int64
+	Records     int32
+	// Offsets are the source's offsets of the records, nil when they follow each other without a gap.
+	Offsets []int64
+	// MaxTimestamp is the latest of the records' timestamps in milliseconds, or NoTimestamp.
+	MaxTimestamp int64
+	// Release gives the bytes back. Data must not be touched after it.
+	Release func()
+}
+
+// Release gives back the bytes of all batches.
+func (f *Fetched) Release() {
+	for _, b := range f.Batches {
+		b.Release()
+	}
 }
 
 // OffsetOutOfRangeError means that a position does not exist, and auto.offset.reset is none.
@@ -93,12 +133,17 @@ func (e *OffsetOutOfRangeError) Is(target error) bool { return ErrOffsetOutOfRan
 
 // NewFetcher returns a fetcher without partitions. cfg must be of RoleConsumer.
 func NewFetcher(c *Client, cfg *Config, logger *slog.Logger) *Fetcher {
+	return NewFetcherOf(c, cfg, logger, func(node int32) Puller { return &recordPuller{client: c, cfg: cfg, node: node} })
+}
+
+// NewFetcherOf is NewFetcher with pullers of another kind, one for each broker by its id.
+func NewFetcherOf(c *Client, cfg *Config, logger *slog.Logger, pullers func(node int32) Puller) *Fetcher {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	run, cancel := context.WithCancel(context.Background())
 	f := &Fetcher{
-		client: c, cfg: cfg, logger: logger, run: run, cancel: cancel,
+		client: c, cfg: cfg, logger: logger, pullers: pullers, run: run, cancel: cancel,
 		parts:    make(map[TopicPartition]*part),
 		brokers:  make(map[int32]*brokerFetcher),
 		outages:  make(map[string]int),
@@ -129,7 +174,7 @@ func (f *Fetcher) Add(positions map[TopicPartition]int64) {
 
 func (f *Fetcher) add(positions map[TopicPartition]int64) {
 	for tp, offset := range positions {
-		p := &part{TopicPartition: tp, next: offset, position: offset, leader: -1, ends: partEnds{-1, -1, -1}}
+		p := &part{TopicPartition: tp, next: offset, position: offset, leader: -1, follower: -1, ends: partEnds{-1, -1, -1}}
 		if old := f.parts[tp]; old != nil {
 			p.paused, p.leader, p.ends = old.paused, old.leader, old.ends
 			f.remove(tp)
@@ -156,7 +201,12 @@ func (f *Fetcher) remove(tp TopicPartition) {
 	}
 	delete(f.parts, tp)
 	f.unlog(p)
-	f.dropReady(p)
+	if got := f.dropReady(p); got != nil {
+		got.Release()
+	}
+	if p.held != nil {
+		p.held.Release()
+	}
 }
 
 // dropReady takes what waits for Poll from a partition out, and returns it.
@@ -302,6 +352,7 @@ func (f *Fetcher) deliver(p *part, got *Fetched) {
 func (f *Fetcher) Close() {
 	f.cancel()
 	f.wg.Wait()
+	f.Assign(nil)
 	outages.leave(f.client.Bootstrap(), f)
 }
 

@@ -1,29 +1,30 @@
 package kafka
 
 import (
-	"context"
+	"errors"
 	"time"
 
 	"github.com/IBM/sarama"
 )
 
-// brokerFetcher reads from one broker, in one goroutine, on a connection of its own: sarama's Broker is
-// locked while a fetch waits for data.
+// brokerFetcher reads from one broker, in one goroutine, with a puller of its own.
 type brokerFetcher struct {
-	f    *Fetcher
-	node int32
-	wake chan struct{}
-	conn *connection // owned by the goroutine
+	f      *Fetcher
+	node   int32
+	wake   chan struct{}
+	puller Puller // owned by the goroutine
 	// muted is until when the broker's quotas silence the connection. sarama would wait for that inside the next
 	// call, where no context ends the wait.
 	muted time.Time
+	// round counts the requests; parts are marked with the one that asks for them.
+	round uint64
 }
 
 // broker makes sure that a broker's goroutine runs, and wakes it. The lock is held.
 func (f *Fetcher) broker(node int32) {
 	b := f.brokers[node]
 	if b == nil {
-		b = &brokerFetcher{f: f, node: node, wake: make(chan struct{}, 1)}
+		b = &brokerFetcher{f: f, node: node, wake: make(chan struct{}, 1), puller: f.pullers(node)}
 		f.brokers[node] = b
 		f.wg.Go(b.loop)
 	}
@@ -31,16 +32,16 @@ func (f *Fetcher) broker(node int32) {
 }
 
 func (b *brokerFetcher) loop() {
-	defer b.drop()
+	defer b.puller.Close()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for b.f.run.Err() == nil {
-		parts, wait := b.choose()
-		if rest := time.Until(b.muted); len(parts) > 0 && rest > 0 {
-			parts, wait = nil, rest
+		asks, wait := b.choose()
+		if rest := time.Until(b.muted); len(asks) > 0 && rest > 0 {
+			asks, wait = nil, rest
 		}
-		if len(parts) > 0 {
-			b.fetch(parts)
+		if len(asks) > 0 {
+			b.fetch(asks)
 			continue
 		}
 		timer.Reset(wait)
@@ -52,152 +53,115 @@ func (b *brokerFetcher) loop() {
 	}
 }
 
-func (b *brokerFetcher) drop() {
-	if b.conn != nil {
-		b.conn.close()
-		b.conn = nil
-	}
-}
-
-// asked is a partition and the position it was asked for.
-type asked struct {
-	*part
-	offset int64
-}
-
 // choose lists what to fetch now: nothing while something of this broker waits for Poll, since a fetch
 // without those partitions would keep them out until it times out.
-func (b *brokerFetcher) choose() (parts []asked, wait time.Duration) {
+func (b *brokerFetcher) choose() (asks []Ask, wait time.Duration) {
 	f := b.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	wait = time.Hour
 	for _, p := range f.readyOf {
-		if p.leader == b.node {
+		if p.node() == b.node {
 			return nil, wait
 		}
 	}
 	now := time.Now()
+	b.round++
 	for _, p := range f.parts {
-		if p.leader != b.node || p.paused || p.stopped || p.held != nil || p.next < 0 {
+		if p.node() != b.node || p.paused || p.stopped || p.held != nil || p.next < 0 {
 			continue
 		}
 		if due := p.retryAt.Sub(now); p.problem != nil && due > 0 {
 			wait = min(wait, due)
 			continue
 		}
-		parts = append(parts, asked{p, p.next})
+		if p.follower >= 0 && now.After(p.followUntil) {
+			p.follower = -1 // the leader may know a nearer one by now
+			f.broker(p.leader)
+			continue
+		}
+		p.round = b.round
+		asks = append(asks, Ask{p.TopicPartition, p.next})
 	}
-	return parts, wait
+	return asks, wait
 }
 
-// fetch sends one request and takes its answer apart.
-func (b *brokerFetcher) fetch(parts []asked) {
-	resp, err := b.ask(parts)
-	if err == nil {
-		err = serverError(sarama.KError(resp.ErrorCode), nil, "")
+// asked is the partition that the current request asked for, nil if it was assigned anew meanwhile. The
+// lock is held.
+func (b *brokerFetcher) asked(tp TopicPartition) *part {
+	if p := b.f.parts[tp]; p != nil && p.node() == b.node && p.round == b.round {
+		return p
+	}
+	return nil
+}
+
+// fetch sends one request and hands out what it brought.
+func (b *brokerFetcher) fetch(asks []Ask) {
+	f := b.f
+	answers, throttle, err := b.puller.Pull(f.run, asks)
+	if err == nil && throttle > 0 {
+		b.muted = time.Now().Add(throttle)
 	}
 	if err != nil {
-		if b.f.run.Err() != nil {
+		if f.run.Err() != nil {
 			return
 		}
 		if broken(err) {
-			b.drop()
-			b.f.client.forget(b.node)
+			f.client.forget(b.node)
 		}
-		b.f.mu.Lock()
-		defer b.f.mu.Unlock()
-		for _, a := range parts {
-			if b.f.parts[a.TopicPartition] == a.part {
-				a.leader = -1 // may have moved with the broker gone
-				b.f.setProblem(a.part, err)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for _, a := range asks {
+			if p := b.asked(a.TopicPartition); p != nil {
+				p.leader, p.follower = -1, -1 // may have moved with the broker gone
+				f.setProblem(p, err)
 			}
 		}
-		wake(b.f.resolver)
+		wake(f.resolver)
 		return
 	}
-	// Records are made before the lock is taken: this is where the work is.
-	fetched := make([]*Fetched, len(parts))
-	for i, a := range parts {
-		if block := resp.GetBlock(a.Topic, a.Partition); block != nil && block.Err == sarama.ErrNoError {
-			fetched[i] = decodeBlock(a.TopicPartition, a.offset, block, b.f.cfg.Consumer.ReadCommitted)
-		}
-	}
-	b.f.mu.Lock()
-	defer b.f.mu.Unlock()
-	for i, a := range parts {
-		if b.f.parts[a.TopicPartition] == a.part {
-			b.f.settle(a.part, resp.GetBlock(a.Topic, a.Partition), fetched[i])
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range answers {
+		if p := b.asked(answers[i].TopicPartition); p != nil {
+			f.settle(p, &answers[i])
+		} else {
+			answers[i].Release()
 		}
 	}
 }
 
 // settle takes over what a fetch brought for one partition. The lock is held.
-func (f *Fetcher) settle(p *part, block *sarama.FetchResponseBlock, got *Fetched) {
-	if block == nil {
-		return
-	}
-	switch block.Err {
-	case sarama.ErrNoError:
-		f.setProblem(p, got.Err)
-		if got.Err != nil {
+func (f *Fetcher) settle(p *part, a *Answer) {
+	switch {
+	case a.Refusal == nil && a.Replica >= 0 && a.Replica != p.node():
+		p.follower, p.followUntil = a.Replica, time.Now().Add(f.cfg.MetadataMaxAge)
+		f.broker(a.Replica)
+	case a.Refusal == nil:
+		f.setProblem(p, a.Err)
+		if a.Err != nil {
 			return
 		}
-		p.ends = partEnds{block.HighWaterMarkOffset, block.LastStableOffset, block.LogStartOffset}
-		if got.NextOffset == p.next {
+		p.ends = partEnds{a.HighWatermark, a.LastStableOffset, a.LogStartOffset}
+		if a.NextOffset == p.next {
 			return
 		}
-		p.next = got.NextOffset
+		p.next = a.NextOffset
 		if p.paused {
-			p.held = got
+			p.held = &a.Fetched
 		} else {
-			f.deliver(p, got)
+			f.deliver(p, &a.Fetched)
 		}
-	case sarama.ErrOffsetOutOfRange:
+	case p.follower >= 0:
+		p.follower = -1 // only what the leader says counts
+		f.broker(p.leader)
+	case errors.Is(a.Refusal, ErrOffsetOutOfRange):
 		f.outOfRange(p)
 	default:
 		p.leader = -1
-		f.setProblem(p, withOperation(serverError(block.Err, nil, p.Topic), "read"))
+		f.setProblem(p, withOperation(a.Refusal, "read"))
 		wake(f.resolver)
 	}
-}
-
-func (b *brokerFetcher) ask(parts []asked) (*sarama.FetchResponse, error) {
-	f, c := b.f, b.f.cfg.Consumer
-	if b.conn == nil {
-		ctx, cancel := context.WithTimeout(f.run, f.cfg.RequestTimeout)
-		defer cancel()
-		addr, err := f.client.brokerAddr(ctx, b.node)
-		if err != nil {
-			return nil, err
-		}
-		if b.conn, err = open(f.cfg, addr, 1, f.cfg.RequestTimeout+c.FetchMaxWait); err != nil {
-			return nil, err
-		}
-	}
-	req := &sarama.FetchRequest{
-		Version:      12,
-		MaxWaitTime:  int32(c.FetchMaxWait / time.Millisecond),
-		MinBytes:     int32(c.FetchMinBytes),
-		MaxBytes:     int32(c.FetchMaxBytes),
-		RackID:       f.cfg.ClientRack,
-		SessionEpoch: -1, // no fetch session
-	}
-	if c.ReadCommitted {
-		req.Isolation = sarama.ReadCommitted
-	}
-	for _, a := range parts {
-		req.AddBlock(a.Topic, a.Partition, a.offset, int32(c.MaxPartitionFetchBytes), -1)
-	}
-	var resp *sarama.FetchResponse
-	err := b.conn.do(f.run, func(broker *sarama.Broker) (err error) {
-		resp, err = broker.Fetch(req)
-		return err
-	})
-	if err == nil && resp.ThrottleTime > 0 {
-		b.muted = time.Now().Add(resp.ThrottleTime)
-	}
-	return resp, err
 }
 
 // askOffsetsOf makes a call of askOffsets that stores its result.

@@ -93,7 +93,7 @@ func (f *Fetcher) findLeaders(parts []*part) {
 		case l.err != nil:
 			f.setProblem(p, l.err)
 		default:
-			p.leader = l.leader
+			p.leader, p.follower = l.leader, -1
 			f.broker(l.leader)
 		}
 	}

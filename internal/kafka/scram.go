@@ -25,14 +25,17 @@ var _ sarama.SCRAMClient = (*scramExchange)(nil)
 
 // Begin prepares one login. authzID is always empty: sarama's configuration sets none.
 func (s *scramExchange) Begin(user, password, _ string) error {
-	auth := scram.Auth{User: user, Pass: password, IsToken: s.delegationToken}
-	mechanism := auth.AsSha256Mechanism()
-	if s.mechanism == MechanismSCRAM512 {
-		mechanism = auth.AsSha512Mechanism()
-	}
 	var err error
-	s.session, s.first, err = mechanism.Authenticate(context.Background(), "")
+	s.session, s.first, err = scramMechanism(s.mechanism, user, password, s.delegationToken).Authenticate(context.Background(), "")
 	return err
+}
+
+func scramMechanism(name, user, password string, delegationToken bool) sasl.Mechanism {
+	auth := scram.Auth{User: user, Pass: password, IsToken: delegationToken}
+	if name == MechanismSCRAM512 {
+		return auth.AsSha512Mechanism()
+	}
+	return auth.AsSha256Mechanism()
 }
 
 // Step answers a challenge. The first call has none.

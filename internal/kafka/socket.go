@@ -1,0 +1,114 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/IBM/sarama"
+)
+
+// Socket is a connection to a broker on which nothing was said yet, with TLS where security.protocol asks
+// for it. It is for clients that speak the protocol themselves.
+type Socket struct {
+	net.Conn
+	addr string
+	cfg  *Config
+	dial *socketDialer
+}
+
+// Dial connects to a broker as the client's configuration says. The error names addr and the reason.
+func (c *Client) Dial(ctx context.Context, addr string) (*Socket, error) {
+	dialling, cancel := context.WithCancel(ctx)
+	s := &Socket{addr: addr, cfg: c.cfg, dial: &socketDialer{dialer: c.cfg.dialer, ctx: dialling, cancel: cancel}}
+	conn, err := s.dial.Dial("tcp", addr)
+	if err != nil {
+		cancel()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, s.Explain(err, false)
+	}
+	s.Conn = conn
+	return s, nil
+}
+
+// Close cuts the connection.
+func (s *Socket) Close() error {
+	s.dial.cut()
+	return nil
+}
+
+// Explain says in one clause what went wrong with the connection; answered is whether a request was answered
+// on it before. The error is a *ConnectionError.
+func (s *Socket) Explain(err error, answered bool) error {
+	c := &connection{addr: s.addr, dial: s.dial, cfg: s.cfg, used: answered}
+	return c.explain(err)
+}
+
+// Addr is where a broker listens, asked of the cluster when it is not known.
+func (c *Client) Addr(ctx context.Context, node int32) (string, error) {
+	return c.brokerAddr(ctx, node)
+}
+
+// Forget drops the address of a broker that does not answer, so that it is asked for anew.
+func (c *Client) Forget(node int32) { c.forget(node) }
+
+// TransactionCoordinator is where the coordinator of a transactional id listens.
+func (c *Client) TransactionCoordinator(ctx context.Context, transactionalID string) (addr string, err error) {
+	_, addr, err = c.coordinator(ctx, sarama.CoordinatorTransaction, transactionalID)
+	return addr, err
+}
+
+// AnyAddr is where some broker of the cluster listens.
+func (c *Client) AnyAddr() string { return c.candidates()[0] }
+
+// Report logs, once for all clients of a cluster, that it cannot be used for the reason given, or with nil that
+// it can be used again.
+func (c *Client) Report(err error) {
+	if err == nil {
+		c.report("")
+		return
+	}
+	c.report(err.Error())
+}
+
+// FindLeaders asks which brokers lead partitions. Topics that do not exist are created if the brokers'
+// configuration allows it. The second map holds the partitions that have no leader, or must not be seen.
+func (c *Client) FindLeaders(ctx context.Context, partitions []TopicPartition) (map[TopicPartition]int32, map[TopicPartition]error, error) {
+	topics := make(map[TopicPartition]struct{}, len(partitions))
+	for _, tp := range partitions {
+		topics[tp] = struct{}{}
+	}
+	leaders, refused, err := c.leaders(ctx, topicsOf(topics), true)
+	if err != nil {
+		return nil, nil, err
+	}
+	nodes, failed := make(map[TopicPartition]int32, len(partitions)), map[TopicPartition]error{}
+	for _, tp := range partitions {
+		l, known := leaders[tp]
+		switch {
+		case refused[tp.Topic] != nil:
+			failed[tp] = c.withUser(withOperation(refused[tp.Topic], "write"))
+		case !known:
+			failed[tp] = fmt.Errorf("the topic %s has no partition %d: %w", tp.Topic, tp.Partition, ErrUnknownTopicOrPartition)
+		case l.err != nil:
+			failed[tp] = l.err
+		default:
+			nodes[tp] = l.leader
+		}
+	}
+	return nodes, failed, nil
+}
+
+// AnswerError turns an error code of a broker into an error, nil for 0. operation and resource say, for refusals
+// of rights, what was tried on what.
+func (c *Client) AnswerError(code int16, message *string, operation, resource string) error {
+	return c.withUser(withOperation(serverError(sarama.KError(code), message, resource), operation))
+}
+
+// IsFenced says whether an answer means that another producer with the transactional.id took over.
+func IsFenced(err error) bool {
+	return errors.Is(fencing(err), ErrFenced)
+}

@@ -1,0 +1,104 @@
+package rawkafka
+
+import (
+	"context"
+	"time"
+
+	"tributary/internal/kafka"
+)
+
+// park leaves a stream to the keeper, until its time for a retry or until it has a leader. The lock is held.
+func (s *Sender) park(st *stream) {
+	st.state = parked
+	s.parked[st] = struct{}{}
+	signal(s.keeperWake)
+}
+
+// signal leaves a token for whoever waits.
+func signal(wake chan struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default:
+	}
+}
+
+// keep looks after parked streams.
+func (s *Sender) keep() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for s.run.Err() == nil {
+		leaderless, wait := s.due(time.Now())
+		if len(leaderless) > 0 {
+			s.findLeaders(leaderless)
+			continue
+		}
+		timer.Reset(wait)
+		select {
+		case <-s.keeperWake:
+		case <-timer.C:
+		case <-s.run.Done():
+		}
+	}
+}
+
+// due hands the streams whose time has come to their writers, and returns those that need a leader first.
+func (s *Sender) due(now time.Time) (leaderless []*stream, wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wait = time.Hour
+	for st := range s.parked {
+		switch rest := st.retryAt.Sub(now); {
+		case len(st.parcels) == 0:
+			s.unpark(st)
+		case rest > 0:
+			wait = min(wait, rest)
+		case st.leader < 0:
+			leaderless = append(leaderless, st)
+		default:
+			s.unpark(st)
+			s.schedule(st)
+		}
+	}
+	return leaderless, wait
+}
+
+func (s *Sender) unpark(st *stream) {
+	st.state = quiet
+	delete(s.parked, st)
+}
+
+func (s *Sender) findLeaders(streams []*stream) {
+	partitions := make([]kafka.TopicPartition, len(streams))
+	for i, st := range streams {
+		partitions[i] = st.TopicPartition
+	}
+	ctx, cancel := context.WithTimeout(s.run, s.cfg.RequestTimeout)
+	nodes, failed, err := s.client.FindLeaders(ctx, partitions)
+	cancel()
+	var failures []result
+	s.mu.Lock()
+	for _, st := range streams {
+		if st.state != parked || len(st.parcels) == 0 {
+			continue // aborted meanwhile
+		}
+		s.unpark(st)
+		if node, ok := nodes[st.TopicPartition]; ok {
+			st.leader = node
+			s.schedule(st)
+			continue
+		}
+		reason := failed[st.TopicPartition]
+		if err != nil {
+			reason = err
+		}
+		// As if the first parcel had been sent and refused.
+		p := st.parcels[0]
+		st.takeOff(p)
+		failures = append(failures, result{stream: st, parcel: p, err: reason})
+	}
+	s.mu.Unlock()
+	if err != nil && s.run.Err() == nil {
+		s.client.Report(err)
+	}
+	s.handle(failures)
+}

@@ -1,0 +1,173 @@
+package rawkafka
+
+import (
+	"context"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+)
+
+// Memory bounds the bytes that one task holds in answers to fetch requests, from before a request is sent until
+// the last batch of its answer is released, and keeps buffers for use again. Safe for concurrent use.
+type Memory struct {
+	limit int64
+
+	mu      sync.Mutex
+	used    int64 // reserved, or in buffers that are in use
+	idle    [][]byte
+	idling  int64           // bytes in idle
+	queue   []chan struct{} // who waits for room, first come, first served
+	pullers int
+}
+
+// NewMemory bounds to about limit bytes: an answer larger than was asked for, as one with a single large batch,
+// is taken all the same.
+func NewMemory(limit int64) *Memory { return &Memory{limit: limit} }
+
+// join and leave count the pullers, which share the memory.
+func (m *Memory) join() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pullers++
+}
+
+func (m *Memory) leave() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pullers--
+}
+
+// leastShare is the least that a puller asks a broker for.
+const leastShare = 64 << 10
+
+// share is what one puller may ask for at a time: all of them together leave half of the memory to what was
+// fetched and is on its way.
+func (m *Memory) share(most int64) int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return max(min(most, m.limit/int64(2*max(m.pullers, 1))), leastShare)
+}
+
+// reserve waits until n bytes are free, or nothing is used at all, and takes them.
+func (m *Memory) reserve(ctx context.Context, n int64) error {
+	m.mu.Lock()
+	if len(m.queue) == 0 && m.fits(n) {
+		m.used += n
+		m.mu.Unlock()
+		return nil
+	}
+	turn := make(chan struct{}, 1)
+	m.queue = append(m.queue, turn)
+	for {
+		if m.queue[0] == turn && m.fits(n) {
+			m.used += n
+			m.queue = m.queue[1:]
+			m.wake()
+			m.mu.Unlock()
+			return nil
+		}
+		m.mu.Unlock()
+		select {
+		case <-turn:
+			m.mu.Lock()
+		case <-ctx.Done():
+			m.mu.Lock()
+			for i, t := range m.queue {
+				if t == turn {
+					m.queue = append(m.queue[:i], m.queue[i+1:]...)
+					break
+				}
+			}
+			m.wake()
+			m.mu.Unlock()
+			return ctx.Err()
+		}
+	}
+}
+
+func (m *Memory) fits(n int64) bool { return m.used == 0 || m.used+n <= m.limit }
+
+// wake lets the first of the queue look again. The lock is held.
+func (m *Memory) wake() {
+	if len(m.queue) > 0 {
+		select {
+		case m.queue[0] <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// giveBack returns what was reserved or is no longer in use.
+func (m *Memory) giveBack(n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.used -= n
+	m.wake()
+}
+
+// buffer is one answer. It is used again after release was called as often as it was held.
+type buffer struct {
+	memory *Memory
+	bytes  []byte
+	holds  atomic.Int32
+}
+
+// take returns a buffer of n bytes, held once.
+func (m *Memory) take(n int) *buffer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	size := roundUp(n)
+	m.used += int64(size)
+	b := &buffer{memory: m}
+	b.holds.Store(1)
+	// The last one is the likeliest to be in a cache.
+	for i := len(m.idle) - 1; i >= 0; i-- {
+		if have := m.idle[i]; cap(have) == size {
+			m.idle = append(m.idle[:i], m.idle[i+1:]...)
+			m.idling -= int64(size)
+			b.bytes = have[:n]
+			return b
+		}
+	}
+	for len(m.idle) > 0 && m.used+m.idling > m.limit {
+		m.idling -= int64(cap(m.idle[0]))
+		m.idle = m.idle[1:]
+	}
+	b.bytes = make([]byte, n, size)
+	return b
+}
+
+// roundUp returns one of four sizes for each power of two, so that buffers fit again.
+func roundUp(n int) int {
+	const least = 4 << 10
+	if n <= least {
+		return least
+	}
+	step := 1 << (bits.Len(uint(n-1)) - 3)
+	return (n + step - 1) / step * step
+}
+
+func (b *buffer) hold() { b.holds.Add(1) }
+
+func (b *buffer) release() {
+	if b.holds.Add(-1) > 0 {
+		return
+	}
+	m, size := b.memory, int64(cap(b.bytes))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.used -= size
+	if m.used+m.idling+size <= m.limit {
+		m.idle = append(m.idle, b.bytes)
+		m.idling += size
+	}
+	b.bytes = nil
+	m.wake()
+}
+
+// charge takes n bytes that are in use already.
+func (m *Memory) charge(n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.used += n
+}

@@ -1,0 +1,195 @@
+package rawkafka
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"tributary/internal/kafka"
+)
+
+// Sender writes whole record batches under a producer id of its own (KIP-98), to which the batches of each
+// partition are numbered, so that none is stored twice however often it is sent. Each request carries one batch
+// a partition, as brokers want it, and several requests are on their way to a broker at a time.
+//
+// Order holds within a partition, whatever happens: when a batch is not stored, everything behind it is awaited
+// and sent again after it. Failures that may pass are retried for as long as delivery.timeout.ms says. Batches
+// that are too large for the target are split. Another failure ends its partition: what is on its way to it, and
+// what is sent later, fails, until Revive.
+//
+// With a transactional.id it is a transactional producer, see InitTransactions.
+//
+// Goroutines: a writer for each broker that leads partitions, the reader of its connection, and a keeper, which
+// finds leaders and retries. Close ends and awaits all. Methods may be called from any goroutine.
+type Sender struct {
+	client *kafka.Client
+	cfg    *kafka.Config
+	logger *slog.Logger
+
+	run    context.Context // ends with Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	// outcomes is held while answers are worked on and told, so that batches of a partition are told in
+	// order. It is taken before mu.
+	outcomes sync.Mutex
+
+	mu         sync.Mutex
+	streams    map[kafka.TopicPartition]*stream
+	writers    map[int32]*writer
+	parked     map[*stream]struct{}
+	unfinished int           // batches
+	changed    chan struct{} // closed when unfinished falls to 0; nil while nobody waits
+	identity   identity
+	closed     bool
+	fatal      error // fails whatever is sent
+	keeperWake chan struct{}
+
+	txn         transaction // guarded by mu
+	coordinator coordinator
+}
+
+// NewSender returns a sender that finds its brokers by the client and connects with cfg, which must be of
+// RoleProducer. It does not touch the network.
+func NewSender(client *kafka.Client, cfg *kafka.Config, logger *slog.Logger) *Sender {
+	run, cancel := context.WithCancel(context.Background())
+	s := &Sender{
+		client: client, cfg: cfg, logger: logger, run: run, cancel: cancel,
+		streams: map[kafka.TopicPartition]*stream{}, writers: map[int32]*writer{}, parked: map[*stream]struct{}{},
+		identity: noIdentity, keeperWake: make(chan struct{}, 1),
+	}
+	s.coordinator.sender = s
+	s.wg.Go(s.keep)
+	return s
+}
+
+// Send hands a batch over and returns at once. When it returns an error, Done is never called.
+func (s *Sender) Send(o *Outgoing) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(); err != nil {
+		return err
+	}
+	st := s.streams[o.TopicPartition]
+	if st == nil {
+		st = &stream{TopicPartition: o.TopicPartition, leader: -1, id: noIdentity}
+		s.streams[o.TopicPartition] = st
+	}
+	if st.dead != nil {
+		return st.dead
+	}
+	o.whole = parcel{of: o, data: o.Data, created: time.Now(), id: noIdentity}
+	o.parcels = 1
+	st.parcels = append(st.parcels, &o.whole)
+	s.unfinished++
+	s.schedule(st)
+	return nil
+}
+
+// usable says why nothing may be sent now. The lock is held.
+func (s *Sender) usable() error {
+	switch {
+	case s.closed:
+		return kafka.ErrClosed
+	case s.fatal != nil:
+		return s.fatal
+	case s.transactional():
+		return s.txn.sendable()
+	}
+	return nil
+}
+
+// Revive lets a partition that was ended by a failure be written to again.
+func (s *Sender) Revive(tp kafka.TopicPartition) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.streams[tp]; st != nil && st.dead != nil && st.flying == 0 {
+		delete(s.streams, tp)
+	}
+}
+
+// schedule makes sure that somebody looks after a stream with something to send. The lock is held.
+func (s *Sender) schedule(st *stream) {
+	switch {
+	case st.state != quiet:
+	case st.next() == nil:
+	case st.leader < 0 || time.Now().Before(st.retryAt):
+		s.park(st)
+	default:
+		s.writer(st.leader).add(st)
+	}
+}
+
+// handle works on what became of the parcels of a request, and tells it.
+func (s *Sender) handle(results []result) {
+	s.outcomes.Lock()
+	defer s.outcomes.Unlock()
+	s.mu.Lock()
+	var told []*parcel
+	for _, r := range results {
+		r.stream.landed(r.parcel, r.base, r.err)
+	}
+	for _, r := range results {
+		st := r.stream
+		told = st.arrived(told)
+		switch {
+		case st.refused == nil:
+			if r.err == nil {
+				s.succeeded(st)
+			}
+		case st.flying == 0:
+			told = append(told, s.mend(st)...)
+		}
+		s.schedule(st)
+	}
+	s.mu.Unlock()
+	for _, p := range told {
+		s.tell(p)
+	}
+}
+
+// result is what became of one parcel.
+type result struct {
+	stream *stream
+	parcel *parcel
+	base   int64
+	err    error
+}
+
+// tell notes that a parcel is done with: stored, or failed if its err is set. It calls Done with the last one of a
+// batch. The lock is not held.
+func (s *Sender) tell(p *parcel) {
+	o := p.of
+	if o.pieces == nil {
+		o.pieces = o.piece[:0]
+	}
+	if p.err == nil {
+		o.pieces = append(o.pieces, Piece{First: p.first, Records: p.records(), Base: p.base})
+	} else if o.err == nil {
+		o.err = p.err
+	}
+	if o.parcels--; o.parcels > 0 {
+		return
+	}
+	o.Done(Outcome{Pieces: o.pieces, Err: o.err})
+	s.finished(1)
+}
+
+func (s *Sender) finished(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unfinished -= n; s.unfinished == 0 && s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// succeeded ends a run of failures. The lock is held.
+func (s *Sender) succeeded(st *stream) {
+	st.failures, st.retryAt = 0, time.Time{}
+	if st.logged != "" {
+		st.logged = ""
+		s.logger.Info("partition can be written to again", "topic", st.Topic, "partition", st.Partition, "cluster", s.client.Bootstrap())
+	}
+}

@@ -1,0 +1,197 @@
+package rawkafka
+
+import (
+	"time"
+
+	"tributary/internal/kafka"
+)
+
+// maxUnacknowledged is for how many batches of a partition a broker remembers a producer's sequences. With more
+// on the way at a time it could not tell a batch sent twice.
+const maxUnacknowledged = 5
+
+// Outgoing is a batch to be written. It is the sender's until Done was called.
+type Outgoing struct {
+	kafka.TopicPartition
+	// Data is a batch of format v2 with consecutive offsets. Its header is changed in place.
+	Data []byte
+	// Done is called once, on a goroutine of the sender, in the order of sending within a partition. It must
+	// return soon, and not call Flush, Commit, Abort or Close.
+	Done func(Outcome)
+
+	parcels int // not stored yet
+	pieces  []Piece
+	err     error
+	whole   parcel
+	piece   [1]Piece
+}
+
+// Outcome is what became of a batch.
+type Outcome struct {
+	// Pieces say where the records are stored, in order: it is one piece, unless the batch was too large for the
+	// target and had to be split.
+	Pieces []Piece
+	// Err is why the batch is not stored. Parts of it may be.
+	Err error
+}
+
+// Piece is a run of a batch's records that lie at consecutive offsets of the target.
+type Piece struct {
+	// First is the place in the batch of the first record.
+	First, Records int32
+	// Base is that record's offset on the target, -1 when the broker could not tell.
+	Base int64
+}
+
+// parcel is a batch, or a part of one, in the state that it is sent in. The sender's lock guards it, except for
+// data while it is flying.
+type parcel struct {
+	of      *Outgoing
+	data    batch
+	first   int32
+	created time.Time
+
+	id       identity // noIdentity until it was numbered
+	numbered bool
+	sequence int32
+	stamped  bool
+	flying   bool
+	stored   bool
+	base     int64
+	err      error // why it was given up
+}
+
+func (p *parcel) records() int32 { return int32(p.data.count()) }
+
+// stream is what is on its way to one partition. The sender's lock guards it.
+//
+// Invariants:
+//
+//	A. Parcels stand in the order of sending; those that are flying or stored come before those that are not.
+//	B. Until failure is dealt with, which is when nothing is flying any more, nothing further is sent: so
+//	   what follows a failed parcel follows it again when it is sent again.
+//	C. A parcel is sent again with its old number, unless it is certain that no attempt can still be stored.
+type stream struct {
+	kafka.TopicPartition
+	leader  int32 // -1 while not known
+	parcels []*parcel
+	flying  int
+	// refused is the first parcel of those in flight that was not stored, failure why.
+	refused *parcel
+	failure error
+	// dead is why nothing more is sent.
+	dead error
+
+	id       identity
+	sequence int32 // of the next record to be numbered
+
+	state    streamState
+	failures int
+	retryAt  time.Time
+	logged   string
+
+	round int // the transaction that the partition was last added to
+}
+
+type streamState int
+
+const (
+	quiet  streamState = iota // nothing to send, or what there is waits for answers
+	listed                    // stands in the list of its broker's writer
+	parked                    // waits for the keeper: for a leader, or for the time of a retry
+)
+
+// next returns the parcel to send next, nil when there is none at present.
+func (st *stream) next() *parcel {
+	if st.refused != nil || st.flying >= maxUnacknowledged {
+		return nil
+	}
+	for _, p := range st.parcels {
+		if !p.flying && !p.stored {
+			return p
+		}
+	}
+	return nil
+}
+
+// takeOff marks a parcel as being sent.
+func (st *stream) takeOff(p *parcel) {
+	p.flying = true
+	st.flying++
+}
+
+// landed takes what became of a parcel; err is nil when it is stored at base.
+func (st *stream) landed(p *parcel, base int64, err error) {
+	p.flying = false
+	st.flying--
+	if err == nil {
+		p.stored, p.base = true, base
+		return
+	}
+	if st.refused == nil || st.before(p, st.refused) {
+		st.refused, st.failure = p, err
+	}
+}
+
+// before says which of two parcels stands first.
+func (st *stream) before(a, b *parcel) bool {
+	for _, p := range st.parcels {
+		if p == a || p == b {
+			return p == a
+		}
+	}
+	return false
+}
+
+// arrived moves the stored parcels at the front to the end of told.
+func (st *stream) arrived(told []*parcel) []*parcel {
+	n := 0
+	for n < len(st.parcels) && st.parcels[n].stored {
+		n++
+	}
+	told = append(told, st.parcels[:n]...)
+	clear(st.parcels[:n]) // their bytes are not ours any more
+	st.parcels = st.parcels[n:]
+	return told
+}
+
+// number gives a parcel its place in the producer's sequence.
+func (st *stream) number(p *parcel, id identity) {
+	if p.numbered {
+		return
+	}
+	if st.id != id {
+		st.id, st.sequence = id, 0
+	}
+	p.numbered, p.stamped, p.id, p.sequence = true, false, id, st.sequence
+	st.sequence = nextSequence(st.sequence, p.records())
+}
+
+// renumber lets all parcels be numbered anew, by another identity. Nothing may be flying.
+func (st *stream) renumber() {
+	st.id, st.sequence = noIdentity, 0
+	for _, p := range st.parcels {
+		p.numbered = false
+	}
+}
+
+// split puts two halves in the place of the first parcel, which is known not to be stored. They keep its numbers.
+func (st *stream) split(p *parcel) error {
+	half := int(p.records()) / 2
+	front, _, err := rebuild(p.data, func(i int, _ int64) bool { return i < half })
+	if err != nil {
+		return err
+	}
+	back, _, err := rebuild(p.data, func(i int, _ int64) bool { return i >= half })
+	if err != nil {
+		return err
+	}
+	a, b := *p, *p
+	a.data, b.data = front, back
+	b.first = p.first + int32(half)
+	b.sequence = nextSequence(p.sequence, int32(half))
+	a.stamped, b.stamped = false, false
+	p.of.parcels++
+	st.parcels = append([]*parcel{&a, &b}, st.parcels[1:]...)
+	return nil
+}

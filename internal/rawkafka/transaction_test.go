@@ -1,0 +1,199 @@
+package rawkafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tributary/internal/kafka"
+	"tributary/internal/localkafka"
+	"tributary/test/cluster/kafkatest"
+)
+
+func testContext(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func newTransactional(t *testing.T, bootstrap string) *Sender {
+	t.Helper()
+	s := newSender(t, bootstrap, "transactional.id", "tx")
+	if err := s.InitTransactions(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// write sends a batch with one record for each value.
+func write(t *testing.T, s *Sender, partition int32, values ...string) {
+	t.Helper()
+	records := make([]kafka.Record, len(values))
+	for i, v := range values {
+		records[i] = kafka.Record{Topic: "t", Partition: partition, Timestamp: 1, Value: []byte(v)}
+	}
+	if err := s.Write(records); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func committed(c *kafkatest.Client, partition int32) []string {
+	var values []string
+	for _, r := range c.ReadPartition("t", partition, kafkatest.ReadCommitted) {
+		values = append(values, string(r.Value))
+	}
+	return values
+}
+
+func TestTransactionsAreCommittedOrAbortedAsAWhole(t *testing.T) {
+	b := start(t, localkafka.Options{Brokers: 2, Topics: map[string]int32{"t": 2, "offsets": 1}})
+	target, ctx := kafkatest.Dial(t, b.Bootstrap()), testContext(t)
+	s := newTransactional(t, b.Bootstrap())
+	for i := range 6 {
+		if err := s.Begin(); err != nil {
+			t.Fatal(err)
+		}
+		for p := range int32(2) {
+			write(t, s, p, fmt.Sprint(i, "a"), fmt.Sprint(i, "b"))
+			write(t, s, p, fmt.Sprint(i, "c"))
+		}
+		if err := s.Write([]kafka.Record{{Topic: "offsets", Timestamp: 1, Key: []byte("at"), Value: fmt.Append(nil, i)}}); err != nil {
+			t.Fatal(err)
+		}
+		end := s.Commit
+		if i%3 == 1 {
+			end = s.Abort
+		}
+		if err := end(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{"0a", "0b", "0c", "2a", "2b", "2c", "3a", "3b", "3c", "5a", "5b", "5c"}
+	for p := range int32(2) {
+		if diff := cmp.Diff(want, committed(target, p)); diff != "" {
+			t.Errorf("partition %d: %s", p, diff)
+		}
+	}
+	var offsets []string
+	for _, r := range target.ReadPartition("offsets", 0, kafkatest.ReadCommitted) {
+		offsets = append(offsets, string(r.Key)+string(r.Value))
+	}
+	if diff := cmp.Diff([]string{"at0", "at2", "at3", "at5"}, offsets); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestATakenOverSenderCommitsNothing(t *testing.T) {
+	b := start(t, localkafka.Options{Topics: map[string]int32{"t": 1}})
+	target, ctx := kafkatest.Dial(t, b.Bootstrap()), testContext(t)
+	old := newTransactional(t, b.Bootstrap())
+	if err := old.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, old, 0, "old")
+	if err := old.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+
+	fresh := newTransactional(t, b.Bootstrap())
+
+	// kfake says INVALID_TXN_STATE where brokers say that the producer is fenced.
+	if err := old.Commit(ctx); err == nil {
+		t.Error("the old one commits")
+	}
+	if err := old.Begin(); err == nil {
+		t.Error("the old one begins again")
+	}
+	if err := fresh.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, fresh, 0, "new")
+	if err := fresh.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"new"}, committed(target, 0)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestFencingIsSeenWhileSending(t *testing.T) {
+	b := start(t, localkafka.Options{Topics: map[string]int32{"t": 1}})
+	old := newTransactional(t, b.Bootstrap())
+	newTransactional(t, b.Bootstrap())
+	if err := old.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, old, 0, "late")
+	if err := old.Commit(testContext(t)); !errors.Is(err, kafka.ErrFenced) {
+		t.Errorf("commit: %v", err)
+	}
+}
+
+func TestAFailedBatchLeavesNothingButAnAbort(t *testing.T) {
+	b := start(t, localkafka.Options{Topics: map[string]int32{"t": 2}})
+	target, ctx := kafkatest.Dial(t, b.Bootstrap()), testContext(t)
+	s := newTransactional(t, b.Bootstrap())
+	if err := s.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, s, 0, "good")
+	if err := s.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	fault := b.Fail(localkafka.Fault{API: localkafka.Produce, Code: 87, Topic: "t", Partitions: []int32{1}})
+	write(t, s, 1, "refused")
+	if err := s.Commit(ctx); err == nil {
+		t.Fatal("a transaction of which a part is missing was committed")
+	}
+	fault.Undo()
+	if err := s.Abort(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, s, 0, "again 0")
+	write(t, s, 1, "again 1")
+	if err := s.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for p := range int32(2) {
+		if diff := cmp.Diff([]string{fmt.Sprint("again ", p)}, committed(target, p)); diff != "" {
+			t.Errorf("partition %d: %s", p, diff)
+		}
+	}
+}
+
+func TestCoordinatorsAndConnectionsMayGoAway(t *testing.T) {
+	b := start(t, localkafka.Options{Brokers: 2, Topics: map[string]int32{"t": 1}})
+	target, ctx := kafkatest.Dial(t, b.Bootstrap()), testContext(t)
+	s := newTransactional(t, b.Bootstrap())
+	var want []string
+	for i := range 5 {
+		if err := s.Begin(); err != nil {
+			t.Fatal(err)
+		}
+		write(t, s, 0, fmt.Sprint(i))
+		want = append(want, fmt.Sprint(i))
+		switch i {
+		case 1:
+			b.DropConnections()
+		case 2:
+			b.Refuse(localkafka.EndTxn, 1)
+		case 3:
+			b.Fail(localkafka.Fault{API: localkafka.EndTxn, Code: 51, TopLevel: true, Times: 3})
+		case 4:
+			b.Fail(localkafka.Fault{API: localkafka.Produce, Code: 51, Topic: "t", Times: 2})
+		}
+		if err := s.Commit(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(want, committed(target, 0)); diff != "" {
+		t.Error(diff)
+	}
+}
