@@ -23,7 +23,7 @@ const (
 	lossDeleted lossKind = "deleted"
 	// lossRolledBack: the log of the same topic ends before the position. Records that
 	// were mirrored are gone at the source, as after an unclean leader election.
-	lossRolledBack lossKind = "rolled back"
+	lossRolledBack lossKind = "rolled-back"
 	// lossRecreated: the topic was deleted and created anew, as its id shows.
 	lossRecreated lossKind = "recreated"
 )

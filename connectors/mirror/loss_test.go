@@ -90,6 +90,11 @@ func TestDeletedRecordsAreAGapAndTheUserSaysHowToGoOn(t *testing.T) {
 				stopped := map[bool]float64{true: 1}[policy == lossStop]
 				return again.meter.value(sourcePrefix+"gap_count", labels) == 1 && again.meter.value(sourcePrefix+"stopped_partitions", labels) == stopped
 			})
+			again.await("the row of the partition", func() bool {
+				row := again.row("t", 0)
+				return row.Stopped == (policy == lossStop) && len(row.Gaps) == 1 && row.Gaps[0].From == 2 && row.Gaps[0].To == 4 && row.Gaps[0].Kind == "deleted" &&
+					(policy == lossStop && strings.Contains(row.LastError, "deleted") || policy != lossStop && row.SourceEnd == 6 && row.MirroredUpTo == 6 && row.LagRecords == 0)
+			})
 			if err := again.failures(); err != nil {
 				t.Errorf("the task failed: %v", err)
 			}

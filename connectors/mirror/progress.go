@@ -24,8 +24,10 @@ type progress struct {
 
 	mu      sync.Mutex
 	seen    standing
-	problem error
+	problem error // the last one
 	gaps    []gap
+	// problemAt is when problem came up.
+	problemAt time.Time
 }
 
 // standing is where a partition stood when it was last looked at.
@@ -33,8 +35,12 @@ type standing struct {
 	sourceEnd, mirrored int64     // -1 while not known
 	behind              time.Time // since when the target has lacked something; zero while it lacks nothing
 	lagSeconds          float64
-	stopped             bool
+	stopped, stalled    bool
 }
+
+// stallTime is how long records may wait without any of them getting through before
+// it is worth a word.
+const stallTime = 20 * time.Second
 
 func (s standing) lag() int64 {
 	if s.sourceEnd < 0 || s.mirrored < 0 {
@@ -69,7 +75,7 @@ func (p *sourcePartition) mirrored() int64 {
 }
 
 // observe notes how the partition does, and brings its metrics up to date.
-func (p *sourcePartition) observe(problem error, stopped bool, now time.Time) {
+func (p *sourcePartition) observe(problem error, stopped bool, now time.Time) standing {
 	g := &p.progress
 	g.mu.Lock()
 	before := g.seen
@@ -80,16 +86,20 @@ func (p *sourcePartition) observe(problem error, stopped bool, now time.Time) {
 			s.behind = now
 		}
 		s.lagSeconds = now.Sub(s.behind).Seconds()
+		moved := max(g.at.Load(), s.behind.UnixMilli())
+		s.stalled = !stopped && p.gate == nil && now.UnixMilli()-moved >= stallTime.Milliseconds()
 		// What the last record says counts only if it was one of those that were lacking.
 		if at := g.at.Load(); at >= s.behind.UnixMilli() && g.timestamp.Load() > 0 {
 			s.lagSeconds = max(now.Sub(time.UnixMilli(g.timestamp.Load())).Seconds(), 0)
 		}
 	}
-	g.seen, g.problem = s, problem
+	g.seen = s
+	g.noteProblem(problem, now)
 	g.mu.Unlock()
 	p.metrics.lag.Set(float64(s.lag()))
 	p.metrics.lagSeconds.Set(s.lagSeconds)
 	p.metrics.progressed.Set(float64(g.at.Load()))
+	return s
 }
 
 func (p *sourcePartition) addGap(g gap) {

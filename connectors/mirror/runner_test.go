@@ -177,6 +177,8 @@ type runner struct {
 	tasks   []*runningTask
 	rounds  int // how often tasks were replaced
 	errs    []error
+
+	stopReasons []string
 }
 
 func newRunner(t *testing.T, p *pair, name string, instance connect.SourceConnector) *runner {
@@ -200,7 +202,12 @@ func (r *runner) Name() string                  { return r.name }
 func (r *runner) Logger() *slog.Logger          { return r.logger }
 func (r *runner) Offsets() connect.OffsetReader { return r.stored }
 func (r *runner) Metrics() connect.Metrics      { return r.meter }
-func (r *runner) RaiseError(err error)          { r.fail(err) }
+func (r *runner) RequestStop(reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopReasons = append(r.stopReasons, reason)
+}
+func (r *runner) RaiseError(err error) { r.fail(err) }
 func (r *runner) RequestTaskReconfiguration() {
 	select {
 	case r.wanted <- struct{}{}:
@@ -309,6 +316,20 @@ func (r *runner) awaitAssigned(want ...string) {
 		}
 		return slices.Equal(got, want)
 	})
+}
+
+// row is what the tasks show of a partition.
+func (r *runner) row(topic string, partition int32) connect.ReplicatedPartition {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, task := range r.tasks {
+		for _, row := range task.task.(connect.ReplicationReporter).Replication().Partitions {
+			if row.Topic == topic && row.Partition == partition {
+				return row
+			}
+		}
+	}
+	return connect.ReplicatedPartition{}
 }
 
 // runningTask is a task and the goroutine that plays its worker.

@@ -424,7 +424,7 @@ func TestATruncatedSourceIsReadFromItsStartWithOneWarning(t *testing.T) {
 	if diff := cmp.Diff([]string{"0", "1", "2", "3", "4"}, values(got[0])); diff != "" {
 		t.Error(diff)
 	}
-	if lines := r.log.lines("level=WARN", "topic=t", `kind="rolled back"`, "from=5", "to=100", "next=0"); len(lines) != 1 {
+	if lines := r.log.lines("level=WARN", "topic=t", "kind=rolled-back", "from=5", "to=100", "next=0"); len(lines) != 1 {
 		t.Errorf("warned %d times, want once: %q", len(lines), lines)
 	}
 }

@@ -49,6 +49,10 @@ type SourceConnector struct {
 	// looked says that partitions holds the result of a look, not nothing.
 	looked     bool
 	partitions []replica.TopicPartition
+	batch      *batchRun // the last one, in the batch mode
+	mode       string
+	matched    []string // topics, sorted; nil before the first look
+	said       []string // what is wrong, for the replication page
 }
 
 // NewSourceConnector returns a connector that does nothing yet.
@@ -68,7 +72,10 @@ func (c *SourceConnector) Start(ctx context.Context, cc connect.ConnectorContext
 		return err
 	}
 	c.settings, c.context, c.logger = s, cc, cc.Logger()
-	c.looked, c.partitions, c.cancel = false, nil, nil
+	c.mu.Lock()
+	c.looked, c.partitions, c.batch, c.matched, c.said, c.mode = false, nil, nil, nil, nil, s.String(modeKey)
+	c.mu.Unlock()
+	c.cancel = nil
 	if !s.Bool(enabledKey) {
 		return nil
 	}
@@ -134,7 +141,7 @@ func (c *SourceConnector) run(ctx context.Context) {
 		// Creating topics takes long but once, and must not put off the next look.
 		look.cost = func() time.Duration { return c.view.listing }
 	}
-	chores = append(chores, look)
+	chores = append(append(chores, look), c.batchChores()...)
 	if every := s.period(syncTopicACLs); every > 0 {
 		chores = append(chores, chore{name: "carry ACLs over", every: every, patient: true, do: c.onceLooked(c.syncACLs)})
 	}
@@ -168,12 +175,33 @@ func (c *SourceConnector) look(ctx context.Context) error {
 	changed := !c.looked || !slices.Equal(c.partitions, partitions)
 	before := len(c.partitions)
 	c.looked, c.partitions = true, partitions
+	c.matched = slices.AppendSeq(make([]string, 0, len(c.view.seen)), maps.Keys(c.view.seen))
+	slices.Sort(c.matched)
+	c.said = c.complaints()
 	c.mu.Unlock()
+	c.metrics.unmirrored.Set(float64(c.view.unmirrored()))
 	c.metrics.partitions.Set(float64(len(partitions)))
 	c.metrics.troubles.Set(float64(c.troubles.count()))
 	if changed {
 		c.logger.Info("The partitions to mirror have changed", "before", before, "now", len(partitions))
 		c.context.RequestTaskReconfiguration()
+	}
+	return nil
+}
+
+// complaints says what is wrong with the whole, and logs what is new. The view belongs
+// to the caller's goroutine.
+func (c *SourceConnector) complaints() []string {
+	s := c.settings
+	none := fmt.Sprintf("No topic of cluster %s matches topics=%s without topics.exclude=%s, so nothing is mirrored",
+		s.source, strings.Join(s.List(replica.TopicsKey), ","), strings.Join(s.List(replica.TopicsExcludeKey), ","))
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(c.view.seen)), func(topic string) bool { return !s.policy.IsHeartbeatsTopic(topic) }) {
+		c.troubles.once("no topic matches", none, "cluster", s.source)
+		return []string{none}
+	}
+	c.troubles.forget("no topic matches")
+	if n := c.view.unmirrored(); n > 0 {
+		return []string{fmt.Sprintf("%d partitions of topics that match cannot be mirrored at present; the log says why", n)}
 	}
 	return nil
 }
@@ -184,26 +212,35 @@ func (c *SourceConnector) TaskConfigs(_ context.Context, maxTasks int) ([]map[st
 	if !c.settings.Bool(enabledKey) {
 		return nil, nil
 	}
-	c.mu.Lock()
-	looked, partitions := c.looked, c.partitions
-	c.mu.Unlock()
-	if !looked {
-		return nil, connect.Retriable(fmt.Errorf("the topics of clusters %s and %s are not known yet", c.settings.source, c.settings.target))
+	partitions, ends, known := c.assignable()
+	if !known {
+		return nil, connect.Retriable(fmt.Errorf("what is to be mirrored from cluster %s to %s is not known yet", c.settings.source, c.settings.target))
 	}
-	tasks := make([][]string, max(min(maxTasks, len(partitions)), 0))
+	tasks := make([][]replica.TopicPartition, max(min(maxTasks, len(partitions)), 0))
 	if len(tasks) == 0 {
 		return nil, nil
 	}
 	for i, tp := range partitions {
-		tasks[i%len(tasks)] = append(tasks[i%len(tasks)], tp.String())
+		tasks[i%len(tasks)] = append(tasks[i%len(tasks)], tp)
 	}
 	configs := make([]map[string]string, len(tasks))
 	for i, assigned := range tasks {
 		configs[i] = maps.Clone(c.settings.props)
-		configs[i][assignedPartitions] = strings.Join(assigned, ",")
+		configs[i][assignedPartitions] = joined(assigned, replica.TopicPartition.String)
+		if ends != nil {
+			configs[i][batchEndsKey] = joined(assigned, func(tp replica.TopicPartition) string { return strconv.FormatInt(ends[tp], 10) })
+		}
 		configs[i][taskIndexKey] = strconv.Itoa(i)
 	}
 	return configs, nil
+}
+
+func joined(tps []replica.TopicPartition, text func(replica.TopicPartition) string) string {
+	texts := make([]string, len(tps))
+	for i, tp := range tps {
+		texts[i] = text(tp)
+	}
+	return strings.Join(texts, ",")
 }
 
 // Stop implements connect.Connector.

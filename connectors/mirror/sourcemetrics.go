@@ -67,6 +67,7 @@ func ageOf(timestamp int64, now time.Time) float64 {
 type sourceTaskMetrics struct {
 	stuck          connect.Gauge
 	stopped        connect.Gauge
+	stalled        connect.Gauge
 	gaps           connect.Counter
 	syncs          connect.Counter
 	failedSyncs    connect.Counter
@@ -78,6 +79,7 @@ func newSourceTaskMetrics(m connect.Metrics, s *settings) sourceTaskMetrics {
 	return sourceTaskMetrics{
 		stuck:          m.Gauge(sourcePrefix+"stuck_partitions", "Partitions of the task that cannot be read at present.", labels),
 		stopped:        m.Gauge(sourcePrefix+"stopped_partitions", "Partitions of the task that are given up until it is restarted.", labels),
+		stalled:        m.Gauge(sourcePrefix+"stalled_partitions", "Partitions of the task of which nothing gets through although records wait.", labels),
 		gaps:           m.Counter(sourcePrefix+"gap_count", "Gaps: ranges of source records that were lost before they were mirrored, or left out.", labels),
 		syncs:          m.Counter(sourcePrefix+"offset_sync_count", "Offset syncs written.", labels),
 		failedSyncs:    m.Counter(sourcePrefix+"offset_sync_failure_count", "Attempts to write an offset sync that failed.", labels),
@@ -86,12 +88,13 @@ func newSourceTaskMetrics(m connect.Metrics, s *settings) sourceTaskMetrics {
 }
 
 // sourceConnectorMetrics are those of the connector.
-type sourceConnectorMetrics struct{ partitions, troubles connect.Gauge }
+type sourceConnectorMetrics struct{ partitions, unmirrored, troubles connect.Gauge }
 
 func newSourceConnectorMetrics(m connect.Metrics, s *settings) sourceConnectorMetrics {
 	labels := map[string]string{"source": s.source, "target": s.target}
 	return sourceConnectorMetrics{
 		partitions: m.Gauge(sourcePrefix+"partitions", "Partitions that are mirrored.", labels),
+		unmirrored: m.Gauge(sourcePrefix+"unmirrored_partitions", "Partitions of topics that match and that cannot be mirrored at present.", labels),
 		troubles:   m.Gauge(sourcePrefix+"open_problems", "Problems with topics that were logged and are not over.", labels),
 	}
 }

@@ -31,6 +31,7 @@ var modeKeys = []connect.ConfigKey{
 		connect.OneOf(modeSimple, modeBatch, modeDelayed)),
 	valid(low(batchUntilKey, connect.TypeString, nil, "In the batch mode: an ISO 8601 time; records with this timestamp or a later one are left to the next batch. A time still to come is waited for."), isoTime),
 	valid(low(batchIntervalKey, connect.TypeLong, int64(0), "In the batch mode: begin the next batch so many seconds after the last one began, instead of stopping. 0 is one batch only."), connect.AtLeast(0)),
+	valid(low(batchStallKey, connect.TypeLong, int64(300), "In the batch mode: give a partition up that has not moved for so many seconds, and let the batch end without it. 0 waits for ever."), connect.AtLeast(0)),
 	valid(low(delayKey, connect.TypeLong, int64(0), "In the delayed mode: how far the target stays behind the source, in milliseconds."), connect.AtLeast(0)),
 	valid(low(onDataLossKey, connect.TypeString, lossContinue, "What to do when the source has lost records before they were mirrored (deleted, rolled back, topic created anew). continue: go on as auto.offset.reset says. stop.partition: stop mirroring the partition. restart.from.earliest: mirror what the source has from its beginning. Each loss is logged and counted whatever is set."),
 		connect.OneOf(lossContinue, lossStop, lossRestart)),
@@ -46,6 +47,7 @@ func modeErrors(errs map[string][]string, props map[string]string) {
 	}
 	misplaced(batchUntilKey, modeBatch)
 	misplaced(batchIntervalKey, modeBatch)
+	misplaced(batchStallKey, modeBatch)
 	misplaced(delayKey, modeDelayed)
 	if mode == modeDelayed && props[delayKey] == "" {
 		errs[delayKey] = append(errs[delayKey], fmt.Sprintf("%s=%s needs %s, in milliseconds", modeKey, modeDelayed, delayKey))

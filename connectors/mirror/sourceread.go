@@ -9,12 +9,16 @@ import (
 	"time"
 
 	"tributary/connect"
+	"tributary/connectors/mirror/replica"
 	"tributary/internal/kafka"
 )
 
 const (
 	// checkEvery is how often a task looks at how its partitions do.
 	checkEvery = time.Second
+	// batchCommit is how often the tasks of a batch have offsets committed: the connector
+	// knows by them how far they are.
+	batchCommit = 5 * time.Second
 	// dueStep is how exactly the delayed mode keeps to the time: records that are due
 	// within one step are handed out together.
 	dueStep = 5 * time.Millisecond
@@ -243,7 +247,8 @@ func (t *SourceTask) check() {
 	t.metrics.stuck.Set(float64(len(stuck)))
 	t.metrics.stopped.Set(float64(len(t.stopped)))
 	t.observe(stuck, now)
-	if t.finished() {
+	if t.settings.String(modeKey) == modeBatch && (t.finished() || now.Sub(t.asked) >= batchCommit) {
+		t.asked = now
 		t.requestCommit()
 	}
 }
@@ -251,6 +256,7 @@ func (t *SourceTask) check() {
 // observe notes how far each partition is.
 func (t *SourceTask) observe(stuck map[kafka.TopicPartition]error, now time.Time) {
 	var unread []kafka.TopicPartition
+	var stalled []replica.TopicPartition
 	for tp, p := range t.partitions {
 		if end, ok := t.fetcher.HighWatermark(tp); ok && (p.asleep.IsZero() || p.sourceEnd < end) {
 			p.sourceEnd = end
@@ -263,10 +269,29 @@ func (t *SourceTask) observe(stuck map[kafka.TopicPartition]error, now time.Time
 			p.next = at
 			t.finish(p)
 		}
-		p.observe(stuck[tp], t.stopped[tp] != nil, now)
+		if p.observe(stuck[tp], t.stopped[tp] != nil, now).stalled {
+			stalled = append(stalled, p.tp)
+		}
 	}
 	t.watch.look(unread)
+	t.tellStalled(stalled)
 }
+
+var errStalled = fmt.Errorf("nothing has got through for %v although records wait", stallTime)
+
+// tellStalled says once when there begin to be partitions that do not move, and once
+// when there are none any more.
+func (t *SourceTask) tellStalled(stalled []replica.TopicPartition) {
+	t.metrics.stalled.Set(float64(len(stalled)))
+	if len(stalled) == 0 {
+		t.troubles.report("stalled", nil, stalledText)
+		return
+	}
+	slices.SortFunc(stalled, replica.TopicPartition.Compare)
+	t.troubles.report("stalled", errStalled, stalledText, "partitions", len(stalled), "first", stalled[0].String(), "source", t.settings.source, "target", t.settings.target)
+}
+
+const stalledText = "Partitions make no progress although there are records to mirror"
 
 // finished reports whether the batch of the task is complete.
 func (t *SourceTask) finished() bool {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"tributary/connect"
@@ -37,6 +38,9 @@ type SourceTask struct {
 	syncsClient *kafka.Client
 	syncs       *syncWriter // nil when offset syncs are off
 	checked     time.Time   // when the fetcher was last asked for problems
+	asked       time.Time   // when requestCommit was last called
+	// page is what others see of the task, once it has started.
+	page atomic.Pointer[taskPage]
 	// requestCommit has the worker commit offsets now.
 	requestCommit func()
 }
@@ -52,7 +56,8 @@ func (t *SourceTask) Start(ctx context.Context, tc connect.TaskContext, config m
 	if err != nil {
 		return err
 	}
-	*t = SourceTask{settings: s, logger: tc.Logger(), stopped: map[kafka.TopicPartition]error{}, waiting: map[*sourcePartition]struct{}{}}
+	t.settings, t.logger = s, tc.Logger()
+	t.stopped, t.waiting = map[kafka.TopicPartition]error{}, map[*sourcePartition]struct{}{}
 	t.troubles = newTroubles(t.logger)
 	t.metrics = newSourceTaskMetrics(tc.Metrics(), s)
 	if err := t.startSyncs(ctx); err != nil {
@@ -75,6 +80,11 @@ func (t *SourceTask) Start(ctx context.Context, tc connect.TaskContext, config m
 		t.requestCommit = asks.RequestCommit
 	}
 	t.startReading(ctx, positions, consumer)
+	page := &taskPage{lane: "record"}
+	for _, tp := range sortedPartitions(t.partitions) {
+		page.partitions = append(page.partitions, t.partitions[tp])
+	}
+	t.page.Store(page)
 	t.logger.Info("The task mirrors its partitions", "partitions", len(positions), "source", s.source, "target", s.target)
 	return nil
 }

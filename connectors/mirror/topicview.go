@@ -263,6 +263,15 @@ func (v *topicView) forget(topic string) {
 	}
 }
 
+// unmirrored is how many partitions that should be mirrored cannot be at present.
+func (v *topicView) unmirrored() int {
+	n := 0
+	for topic, info := range v.seen {
+		n += int(max(info.Partitions-v.usable[topic], 0))
+	}
+	return n
+}
+
 // mirrored returns the source topics that have a copy, sorted.
 func (v *topicView) mirrored() []string {
 	var topics []string
