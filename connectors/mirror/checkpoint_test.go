@@ -70,6 +70,7 @@ func (r *runner) awaitCheckpoints(p *pair, want ...replica.Checkpoint) {
 }
 
 func TestCheckpointsTranslateCommittedOffsetsAndNeverFallUnlessTheGroupDoes(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	mirrorRecords(t, p)
 	p.source.CommitOffset("g", "t", 0, 9)
@@ -103,6 +104,7 @@ func TestCheckpointsTranslateCommittedOffsetsAndNeverFallUnlessTheGroupDoes(t *t
 }
 
 func TestTranslatedOffsetsAreCommittedForIdleGroupsOnly(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	mirrorRecords(t, p)
 	for _, group := range []string{"absent", "behind", "ahead", "active"} {
@@ -148,6 +150,7 @@ func TestTranslatedOffsetsAreCommittedForIdleGroupsOnly(t *testing.T) {
 }
 
 func TestAGroupThatMayNotBeReadCostsOnlyItself(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	mirrorRecords(t, p)
 	p.source.CommitOffset("secret", "t", 0, 9)
@@ -164,6 +167,7 @@ func TestAGroupThatMayNotBeReadCostsOnlyItself(t *testing.T) {
 }
 
 func TestGroupsAreDealtToTasksInOrderAndIrrelevantOnesLeftOut(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("t", 1, nil)
 	p.source.CreateTopic("other", 1, nil)
@@ -187,6 +191,7 @@ func TestGroupsAreDealtToTasksInOrderAndIrrelevantOnesLeftOut(t *testing.T) {
 }
 
 func TestWithoutItsTopicThereAreNoCheckpointTasks(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	mirrorRecords(t, p)
 	p.source.CommitOffset("g", "t", 0, 9)

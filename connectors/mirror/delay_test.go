@@ -97,6 +97,7 @@ func arrivals(t *testing.T, p *pair, n int) (map[int32][]kafkatest.Record, []tim
 }
 
 func TestNoRecordArrivesBeforeItsDelayIsOver(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("t", 1, nil)
 	const delay = 2500 * time.Millisecond
@@ -134,6 +135,7 @@ func TestNoRecordArrivesBeforeItsDelayIsOver(t *testing.T) {
 }
 
 func TestADelayedPartitionThatIsRestartedKeepsItsDelay(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("t", 1, nil)
 	const delay = 3 * time.Second

@@ -12,6 +12,7 @@ import (
 )
 
 func TestHeartbeatsAreWrittenWithTheirTimeAndAliases(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	r := newRunner(t, p, "MirrorHeartbeatConnector", NewHeartbeatConnector())
 	r.start(p.with("enabled=false", "emit.heartbeats.interval.seconds=0"))
@@ -40,6 +41,7 @@ func TestHeartbeatsAreWrittenWithTheirTimeAndAliases(t *testing.T) {
 }
 
 func TestWithoutEmissionTheHeartbeatsTopicIsMadeAllTheSame(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	r := newRunner(t, p, "MirrorHeartbeatConnector", NewHeartbeatConnector())
 	r.start(p.with("emit.heartbeats.enabled=false"))
@@ -50,6 +52,7 @@ func TestWithoutEmissionTheHeartbeatsTopicIsMadeAllTheSame(t *testing.T) {
 }
 
 func TestATargetThatRefusesTheHeartbeatsTopicIsToldOnceAndTriedAgain(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	const clusterAuthorizationFailed = 31
 	refusal := p.b.Fail(localkafka.Fault{API: localkafka.CreateTopics, Code: clusterAuthorizationFailed, Topic: "heartbeats", Times: -1})
@@ -64,6 +67,7 @@ func TestATargetThatRefusesTheHeartbeatsTopicIsToldOnceAndTriedAgain(t *testing.
 }
 
 func TestHeartbeatsOfTheSourceAreMirrored(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("heartbeats", 1, nil)
 	p.source.Produce("heartbeats", text("beat")...)

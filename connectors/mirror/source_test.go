@@ -40,6 +40,7 @@ func startSource(t *testing.T, p *pair, more ...string) *runner {
 }
 
 func TestRecordsArriveExactlyAsTheyAre(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("t", 3, nil)
 	at := time.UnixMilli(1_000_000_000_123)
@@ -71,6 +72,7 @@ func TestRecordsArriveExactlyAsTheyAre(t *testing.T) {
 }
 
 func TestARestartedTaskContinuesBehindTheLastRecord(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("t", 1, nil)
 	p.source.Produce("t", text("0", "1", "2")...)
@@ -90,6 +92,7 @@ func TestARestartedTaskContinuesBehindTheLastRecord(t *testing.T) {
 }
 
 func TestTopicsAndPartitionsMadeLaterAreMirroredWithinSeconds(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("old", 1, nil)
 	r := newRunner(t, p, "MirrorSourceConnector", NewSourceConnector())
@@ -124,6 +127,7 @@ func TestTopicsAndPartitionsMadeLaterAreMirroredWithinSeconds(t *testing.T) {
 }
 
 func TestARemoteTopicWithMorePartitionsIsLeftAloneAndReportedOnce(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("t", 1, nil)
 	p.target.CreateTopic("A.t", 3, nil)
@@ -143,6 +147,7 @@ func TestARemoteTopicWithMorePartitionsIsLeftAloneAndReportedOnce(t *testing.T) 
 }
 
 func TestOneRefusedTopicDoesNotStopTheOthersAndIsMirroredOnceItCanBe(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("bad", 1, nil)
 	p.source.CreateTopic("good", 1, nil)
@@ -170,6 +175,7 @@ func TestOneRefusedTopicDoesNotStopTheOthersAndIsMirroredOnceItCanBe(t *testing.
 }
 
 func TestADeletedSourceTopicLeavesTheAssignmentAndIsSaidOnce(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("gone", 2, nil)
 	p.source.CreateTopic("stays", 1, nil)
@@ -198,6 +204,7 @@ func TestADeletedSourceTopicLeavesTheAssignmentAndIsSaidOnce(t *testing.T) {
 }
 
 func TestASourceTopicMadeAnewIsReadFromItsStartAndSaidOnce(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("t", 1, nil)
 	p.source.Produce("t", text("a", "b", "c")...)
@@ -222,6 +229,7 @@ func TestASourceTopicMadeAnewIsReadFromItsStartAndSaidOnce(t *testing.T) {
 }
 
 func TestADeletedRemoteTopicIsMadeAgain(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("t", 1, map[string]string{"retention.ms": "4000000"})
 	p.source.Produce("t", text("a")...)
@@ -242,6 +250,7 @@ func TestADeletedRemoteTopicIsMadeAgain(t *testing.T) {
 }
 
 func TestATopicThatMayNotBeReadIsReportedAndDoesNotStopTheOthers(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("secret", 1, nil)
 	p.source.CreateTopic("open", 1, nil)
@@ -266,6 +275,7 @@ func TestATopicThatMayNotBeReadIsReportedAndDoesNotStopTheOthers(t *testing.T) {
 }
 
 func TestOnlyTopicsThatAreWantedAndNoCycleAreMirrored(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	for _, topic := range []string{"take-1", "take-2", "other", "B.take-3", "C.B.take-4", "heartbeats", "mm2-offsets.C.internal", "take.replica"} {
 		p.source.CreateTopic(topic, 1, nil)
@@ -277,6 +287,7 @@ func TestOnlyTopicsThatAreWantedAndNoCycleAreMirrored(t *testing.T) {
 }
 
 func TestTasksGetPartitionsInTurnAndUnchangedSetsCauseNoNewTasks(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("t0", 8, nil)
 	p.source.CreateTopic("t1", 2, nil)
@@ -346,6 +357,7 @@ func TestOffsetSyncsAreWrittenToTheirTopicInTheRightBytes(t *testing.T) {
 }
 
 func TestASourceThatRefusesOffsetSyncsCostsOnlyThese(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("t", 1, nil)
 	const topicAuthorizationFailed = 29
@@ -366,6 +378,7 @@ func TestASourceThatRefusesOffsetSyncsCostsOnlyThese(t *testing.T) {
 }
 
 func TestTheConnectorWaitsForAClusterThatIsDown(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("t", 1, nil)
 	p.source.Produce("t", text("0")...)
@@ -384,6 +397,7 @@ func TestTheConnectorWaitsForAClusterThatIsDown(t *testing.T) {
 }
 
 func TestWithoutAStoredOffsetAutoOffsetResetDecides(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("t", 1, nil)
 	p.source.Produce("t", text("early")...)
@@ -403,6 +417,7 @@ func TestWithoutAStoredOffsetAutoOffsetResetDecides(t *testing.T) {
 }
 
 func TestATaskFailsWhenNoneOfItsPartitionsMayBegin(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("t", 1, nil)
 	r := startSource(t, p, "source.consumer.auto.offset.reset=none")
@@ -413,6 +428,7 @@ func TestATaskFailsWhenNoneOfItsPartitionsMayBegin(t *testing.T) {
 }
 
 func TestATruncatedSourceIsReadFromItsStartWithOneWarning(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("t", 1, nil)
 	p.source.Produce("t", text("0", "1", "2", "3", "4")...)
@@ -430,6 +446,7 @@ func TestATruncatedSourceIsReadFromItsStartWithOneWarning(t *testing.T) {
 }
 
 func TestTopicConfigurationsFollowAndOnlyDifferencesAreSent(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("t", 1, map[string]string{"retention.ms": "1000", "min.insync.replicas": "1"})
 	p.target.CreateTopic("A.t", 1, map[string]string{"retention.ms": "5", "max.message.bytes": "2000"})

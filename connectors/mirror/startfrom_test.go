@@ -60,6 +60,7 @@ func numbered(n int, at time.Time) []kafkatest.Record {
 }
 
 func TestFreshPartitionsBeginWhereTheFirstFittingRuleSays(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	at := time.UnixMilli(1_700_000_000_000).UTC()
 	for _, topic := range []string{"all", "timed", "grouped", "fresh", "stored"} {
@@ -97,6 +98,7 @@ func TestFreshPartitionsBeginWhereTheFirstFittingRuleSays(t *testing.T) {
 }
 
 func TestAStartGroupThatCannotBeReadFailsTheTaskAndSaysWhy(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
 	p.source.CreateTopic("t", 1, nil)
 	const groupAuthorizationFailed = 30
