@@ -155,8 +155,8 @@ func (c *check) checkVersion(i *item, p plugin.Plugin) {
 	switch {
 	case err != nil:
 		i.fail(err.Error())
-	case !wanted.accepts(p.Version):
-		i.fail(missingVersion(p.Class, p.Version, wanted))
+	case !wanted.acceptsPlugin(p):
+		i.fail(missingVersion(p, wanted))
 	}
 }
 

@@ -18,8 +18,8 @@ func (v *Validator) PluginConfig(name, version string) ([]api.ConfigKeyInfo, err
 	if err != nil {
 		return nil, err
 	}
-	if !wanted.accepts(p.Version) {
-		return nil, &BadRequestError{Message: missingVersion(p.Class, p.Version, wanted)}
+	if !wanted.acceptsPlugin(p) {
+		return nil, &BadRequestError{Message: missingVersion(p, wanted)}
 	}
 	infos := []api.ConfigKeyInfo{}
 	add := func(keys []*connect.ConfigKey) {

@@ -2,8 +2,12 @@ package herder
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+
+	"tributary/connect/plugin"
+	"tributary/internal/buildinfo"
 )
 
 // versionRange is a requirement on a plugin's version (KIP-891), in Maven's notation: a
@@ -94,7 +98,21 @@ func versionParts(version string) []string {
 	return strings.FieldsFunc(version, func(r rune) bool { return r == '.' || r == '-' })
 }
 
+// acceptsPlugin is accepts for a plugin: the configuration of a Java worker asks for
+// Kafka's own classes by Kafka's version.
+func (r versionRange) acceptsPlugin(p plugin.Plugin) bool {
+	return slices.ContainsFunc(versionsOf(p), r.accepts)
+}
+
+// versionsOf are the versions by which a plugin can be asked for.
+func versionsOf(p plugin.Plugin) []string {
+	if strings.HasPrefix(p.Class, "org.apache.kafka.connect.") && p.Version != buildinfo.KafkaVersion {
+		return []string{p.Version, buildinfo.KafkaVersion}
+	}
+	return []string{p.Version}
+}
+
 // missingVersion says that a plugin is not there in the version asked for.
-func missingVersion(class, version string, r versionRange) string {
-	return fmt.Sprintf("Plugin %s not found that matches the version range %s, available versions: [%s]", class, r.text, version)
+func missingVersion(p plugin.Plugin, r versionRange) string {
+	return fmt.Sprintf("Plugin %s not found that matches the version range %s, available versions: [%s]", p.Class, r.text, strings.Join(versionsOf(p), ", "))
 }

@@ -54,7 +54,7 @@ func (v *Validator) Validate(ctx context.Context, config map[string]*string) (ap
 	if err != nil {
 		return api.ConfigInfos{}, &BadRequestError{Message: err.Error()}
 	}
-	if !wanted.accepts(p.Version) {
+	if !wanted.acceptsPlugin(p) {
 		return v.wrongVersion(p, config, wanted), nil
 	}
 	c := &check{validator: v, plugin: p, connector: instance, config: config}
@@ -135,7 +135,7 @@ func (v *Validator) wrongVersion(p plugin.Plugin, config map[string]*string, wan
 		c.add(evaluate(&key, key.Name, config))
 	}
 	for _, name := range []string{"connector.class", "connector.plugin.version"} {
-		c.index[name].fail(missingVersion(p.Class, p.Version, wanted))
+		c.index[name].fail(missingVersion(p, wanted))
 	}
 	c.index["connector.plugin.version"].recommended = []string{p.Version}
 	c.showConverterVersions(c.index, false)

@@ -287,6 +287,29 @@ func TestVersionThatIsNotThereEndsValidation(t *testing.T) {
 	}
 }
 
+func TestKafkasOwnPluginsCanBeAskedForByItsVersion(t *testing.T) {
+	own := plugin.Plugin{Class: "org.apache.kafka.connect.mirror.MirrorSourceConnector", Version: "0.1.0"}
+	other := plugin.Plugin{Class: "acme.CounterConnector", Version: "0.1.0"}
+	for spec, want := range map[string][2]bool{
+		"4.3.1": {true, false}, "[4.3,5)": {true, false}, "0.1.0": {true, true}, "4.3.0": {false, false}, "latest": {true, true},
+	} {
+		wanted, err := parseVersionRange(&spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [2]bool{wanted.acceptsPlugin(own), wanted.acceptsPlugin(other)}; got != want {
+			t.Errorf("%s accepts Kafka's and another plugin: %v, want %v", spec, got, want)
+		}
+	}
+	wanted, err := parseVersionRange(new("3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := missingVersion(own, wanted), "Plugin "+own.Class+" not found that matches the version range [3,3], available versions: [0.1.0, 4.3.1]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 func TestVersionRanges(t *testing.T) {
 	for _, test := range []struct {
 		spec, version string

@@ -328,3 +328,26 @@ func TestConfigDefaults(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestAClassThatTheWorkerDoesNotHaveFailsWithWhatThereIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		const missing = "org.apache.kafka.connect.file.FileStreamSourceConnector"
+		b.beginConnector(t, storage.Started, "connector.class", missing)
+		expect(t, "events", b.events.take(), "c FAILED")
+		connector := b.events.lastTrace()
+		b.beginTask(t, "connector.class", missing)
+		synctest.Wait()
+		expect(t, "events", b.events.take(), "c-0 FAILED")
+		for what, trace := range map[string]string{"connector": connector, "task": b.events.lastTrace()} {
+			for _, part := range []string{missing, "available are: acme.FakeConnector", "Java and Tributary workers share connectors that both have"} {
+				if !strings.Contains(trace, part) {
+					t.Errorf("the trace of the %s lacks %q: %s", what, part, trace)
+				}
+			}
+		}
+		if err := b.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -151,7 +151,7 @@ func (c *connectorRun) build() error {
 	if err != nil {
 		return fmt.Errorf("the configuration of connector %s cannot be resolved: %w", c.name, err)
 	}
-	instance, p, err := c.worker.options.Plugins.NewConnector(config["connector.class"])
+	instance, p, err := c.worker.newConnector(config["connector.class"])
 	if err != nil {
 		return err
 	}
@@ -164,6 +164,17 @@ func (c *connectorRun) build() error {
 	c.offsets.describe(OffsetStoreSpec{Connector: c.name, ClientID: c.name, Config: config})
 	c.replicates.set(instance)
 	return nil
+}
+
+// newConnector makes an instance of a class. That the class is missing shows in the status
+// of a connector that another worker of the group has accepted.
+func (w *Worker) newConnector(class string) (connect.Connector, plugin.Plugin, error) {
+	instance, p, err := w.options.Plugins.NewConnector(class)
+	var missing *plugin.NotFoundError
+	if errors.As(err, &missing) {
+		err = fmt.Errorf("%w. Any worker of a group may be given any connector, so all must have its class: Java and Tributary workers share connectors that both have", err)
+	}
+	return instance, p, err
 }
 
 // versionOf is the version an instance says it has, or the one it is listed with.

@@ -212,7 +212,7 @@ func (t *taskRun) build() error {
 	if t.config, err = o.Transformer.Transform(t.ctx, t.id.Connector, t.rawTask); err != nil {
 		return fmt.Errorf("the configuration of task %s-%d cannot be resolved: %w", t.id.Connector, t.id.Task, err)
 	}
-	instance, p, err := o.Plugins.NewConnector(config["connector.class"])
+	instance, p, err := t.worker.newConnector(config["connector.class"])
 	if err != nil {
 		return err
 	}

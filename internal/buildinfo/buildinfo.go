@@ -11,6 +11,9 @@ var (
 	Commit  = ""
 )
 
+// KafkaVersion is the version of Apache Kafka whose tools the binary stands in for.
+const KafkaVersion = "4.3.1"
+
 func init() {
 	if Commit != "" {
 		return
