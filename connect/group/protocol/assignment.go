@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tributary/connect/group/assign"
+	"tributary/internal/wire"
 )
 
 // ConnectorTaskID names one task of a connector.
@@ -76,24 +77,24 @@ func EncodeAssignment(a Assignment) ([]byte, error) {
 // missing at the end, which is how version 0 is read as well; bytes after them
 // are ignored. A null list reads as an empty one.
 func DecodeAssignment(data []byte) (Assignment, error) {
-	r := reader{rest: data}
+	r := reader{wire.NewReader(data)}
 	var a Assignment
 	a.Version = r.version()
-	a.Error = r.int16("error code")
-	a.Leader = r.string("leader")
-	a.LeaderURL = r.string("leader URL")
-	a.ConfigOffset = r.int64("config offset")
-	if r.more() {
+	a.Error = r.Int16("error code")
+	a.Leader = r.String("leader")
+	a.LeaderURL = r.String("leader URL")
+	a.ConfigOffset = r.Int64("config offset")
+	if r.More() {
 		a.Assigned = r.work("assigned work")
 	}
-	if r.more() {
+	if r.More() {
 		a.Revoked = r.work("revoked work")
 	}
-	if r.more() {
-		a.Delay = time.Duration(r.int32("delay")) * time.Millisecond
+	if r.More() {
+		a.Delay = time.Duration(r.Int32("delay")) * time.Millisecond
 	}
-	if r.err != nil {
-		return Assignment{}, fmt.Errorf("assignment: %w", r.err)
+	if r.Err() != nil {
+		return Assignment{}, fmt.Errorf("assignment: %w", r.Err())
 	}
 	return a, nil
 }
@@ -131,7 +132,7 @@ func (w *writer) work(work assign.Work) {
 	}
 }
 
-func (r *reader) work(field string) assign.Work {
+func (r reader) work(field string) assign.Work {
 	var work assign.Work
 	// An entry has at least the length of a name and a count of tasks.
 	n, null := r.count(field, 2+4)
@@ -139,22 +140,22 @@ func (r *reader) work(field string) assign.Work {
 		return work
 	}
 	for range n {
-		name := r.string("connector name")
+		name := r.String("connector name")
 		tasks, null := r.count("tasks", 4)
 		if null {
-			r.fail("array of tasks is null")
+			r.Fail("array of tasks is null")
 		}
 		for range tasks {
-			switch number := r.int32("task number"); {
+			switch number := r.Int32("task number"); {
 			case number == connectorTask:
 				work.Connectors = append(work.Connectors, name)
 			case number < 0:
-				r.fail("task number %d is negative", number)
+				r.Fail("task number %d is negative", number)
 			default:
 				work.Tasks = append(work.Tasks, ConnectorTaskID{Connector: name, Task: int(number)})
 			}
 		}
-		if r.err != nil {
+		if r.Err() != nil {
 			return assign.Work{}
 		}
 	}

@@ -1,6 +1,10 @@
 package protocol
 
-import "fmt"
+import (
+	"fmt"
+
+	"tributary/internal/wire"
+)
 
 // Metadata is what a member tells the group about itself when it joins.
 type Metadata struct {
@@ -47,17 +51,17 @@ func EncodeMetadata(m Metadata) ([]byte, error) {
 // at the end, which is how version 0 is read as well; bytes after it are
 // ignored.
 func DecodeMetadata(data []byte) (Metadata, error) {
-	r := reader{rest: data}
+	r := reader{wire.NewReader(data)}
 	var m Metadata
 	m.Version = r.version()
-	m.URL = r.string("worker URL")
-	m.ConfigOffset = r.int64("config offset")
+	m.URL = r.String("worker URL")
+	m.ConfigOffset = r.Int64("config offset")
 	var allocation []byte
-	if r.more() {
-		allocation = r.nullableBytes("allocation")
+	if r.More() {
+		allocation = r.NullableBytes("allocation")
 	}
-	if r.err != nil {
-		return Metadata{}, fmt.Errorf("member metadata: %w", r.err)
+	if r.Err() != nil {
+		return Metadata{}, fmt.Errorf("member metadata: %w", r.Err())
 	}
 	if allocation != nil {
 		held, err := DecodeAssignment(allocation)

@@ -2,13 +2,14 @@ package protocol
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
+
+	"tributary/internal/wire"
 )
 
 // ErrMalformed is wrapped by every error of a decoder.
-var ErrMalformed = errors.New("malformed bytes")
+var ErrMalformed = wire.ErrMalformed
 
 // writer appends classic Kafka types, big-endian. Its first error sticks.
 type writer struct {
@@ -42,102 +43,34 @@ func (w *writer) count(what string, n int) {
 }
 
 func (w *writer) string(field, s string) {
-	if len(s) > math.MaxInt16 {
-		w.fail(fmt.Errorf("%s has %d bytes: at most %d fit", field, len(s), math.MaxInt16))
-		return
-	}
-	w.int16(int16(len(s)))
-	w.bytes = append(w.bytes, s...)
-}
-
-// reader takes classic Kafka types off the front of rest. Its first error
-// sticks, and everything read after it is zero.
-type reader struct {
-	rest []byte
-	err  error
-}
-
-func (r *reader) fail(format string, args ...any) {
-	if r.err == nil {
-		r.rest = nil
-		r.err = fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, args...)...)
+	var err error
+	if w.bytes, err = wire.AppendString(w.bytes, field, s); err != nil {
+		w.fail(err)
 	}
 }
 
-// more reports whether there is anything left to read.
-func (r *reader) more() bool { return len(r.rest) > 0 }
-
-func (r *reader) take(field string, n int) []byte {
-	if r.err != nil {
-		return nil
-	}
-	if n > len(r.rest) {
-		r.fail("%s needs %d bytes, %d are left", field, n, len(r.rest))
-		return nil
-	}
-	taken := r.rest[:n]
-	r.rest = r.rest[n:]
-	return taken
-}
-
-func (r *reader) int16(field string) int16 {
-	if b := r.take(field, 2); b != nil {
-		return int16(binary.BigEndian.Uint16(b))
-	}
-	return 0
-}
-
-func (r *reader) int32(field string) int32 {
-	if b := r.take(field, 4); b != nil {
-		return int32(binary.BigEndian.Uint32(b))
-	}
-	return 0
-}
-
-func (r *reader) int64(field string) int64 {
-	if b := r.take(field, 8); b != nil {
-		return int64(binary.BigEndian.Uint64(b))
-	}
-	return 0
-}
+// reader is a wire.Reader for what only this package's messages have.
+type reader struct{ *wire.Reader }
 
 // version reads the version at the head. Versions that are not known yet are
 // read with the newest layout, as every Connect worker does.
-func (r *reader) version() int16 {
-	v := r.int16("version")
+func (r reader) version() int16 {
+	v := r.Int16("version")
 	if v < 0 {
-		r.fail("version %d is negative", v)
+		r.Fail("version %d is negative", v)
 	}
 	return v
 }
 
-func (r *reader) string(field string) string {
-	n := r.int16(field)
-	if n < 0 {
-		r.fail("length %d of %s is negative", n, field)
-		return ""
-	}
-	return string(r.take(field, int(n)))
-}
-
-// nullableBytes returns nil for null and an empty slice for no bytes.
-func (r *reader) nullableBytes(field string) []byte {
-	n := r.int32(field)
-	if n < 0 {
-		return nil
-	}
-	return r.take(field, int(n))
-}
-
 // count reads the length of an array whose elements have at least size bytes
 // each, and refuses one that cannot fit into what is left.
-func (r *reader) count(field string, size int) (n int, null bool) {
-	length := r.int32(field)
+func (r reader) count(field string, size int) (n int, null bool) {
+	length := r.Int32(field)
 	if length < 0 {
 		return 0, true
 	}
-	if int(length) > len(r.rest)/size {
-		r.fail("%s has %d elements, %d bytes are left", field, length, len(r.rest))
+	if int(length) > r.Left()/size {
+		r.Fail("%s has %d elements, %d bytes are left", field, length, r.Left())
 		return 0, false
 	}
 	return int(length), false

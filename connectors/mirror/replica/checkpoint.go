@@ -3,6 +3,8 @@ package replica
 import (
 	"encoding/binary"
 	"fmt"
+
+	"tributary/internal/wire"
 )
 
 // recordVersion is the only version of checkpoint and heartbeat values there is.
@@ -31,7 +33,7 @@ func (c Checkpoint) Committed() CommittedOffset {
 
 // Key encodes the record key: group, target topic, partition.
 func (c Checkpoint) Key() ([]byte, error) {
-	key, err := appendString(nil, "group", c.Group)
+	key, err := wire.AppendString(nil, "group", c.Group)
 	if err == nil {
 		key, err = appendTopicPartition(key, c.TopicPartition)
 	}
@@ -46,7 +48,7 @@ func (c Checkpoint) Value() ([]byte, error) {
 	value := binary.BigEndian.AppendUint16(make([]byte, 0, 20+len(c.Metadata)), recordVersion)
 	value = binary.BigEndian.AppendUint64(value, uint64(c.Upstream))
 	value = binary.BigEndian.AppendUint64(value, uint64(c.Downstream))
-	value, err := appendString(value, "metadata", c.Metadata)
+	value, err := wire.AppendString(value, "metadata", c.Metadata)
 	if err != nil {
 		return nil, fmt.Errorf("encode checkpoint value: %w", err)
 	}
@@ -59,20 +61,20 @@ func DecodeCheckpoint(key, value []byte) (Checkpoint, error) {
 	if err := checkPresent(key, value); err != nil {
 		return Checkpoint{}, fmt.Errorf("decode checkpoint: %w", err)
 	}
-	k, v := reader{rest: key}, reader{rest: value}
+	k, v := wire.NewReader(key), wire.NewReader(value)
 	c := Checkpoint{
-		Group:          k.string("group"),
-		TopicPartition: TopicPartition{Topic: k.string("topic"), Partition: k.int32("partition")},
+		Group:          k.String("group"),
+		TopicPartition: TopicPartition{Topic: k.String("topic"), Partition: k.Int32("partition")},
 	}
-	v.int16("version")
-	c.Upstream = v.int64("upstreamOffset")
-	c.Downstream = v.int64("offset")
-	c.Metadata = v.string("metadata")
-	if k.err != nil {
-		return Checkpoint{}, fmt.Errorf("decode checkpoint key: %w", k.err)
+	v.Int16("version")
+	c.Upstream = v.Int64("upstreamOffset")
+	c.Downstream = v.Int64("offset")
+	c.Metadata = v.String("metadata")
+	if k.Err() != nil {
+		return Checkpoint{}, fmt.Errorf("decode checkpoint key: %w", k.Err())
 	}
-	if v.err != nil {
-		return Checkpoint{}, fmt.Errorf("decode checkpoint value: %w", v.err)
+	if v.Err() != nil {
+		return Checkpoint{}, fmt.Errorf("decode checkpoint value: %w", v.Err())
 	}
 	return c, nil
 }

@@ -3,6 +3,8 @@ package replica
 import (
 	"encoding/binary"
 	"fmt"
+
+	"tributary/internal/wire"
 )
 
 // Heartbeat shows that the mirror named by its two aliases was alive at Timestamp.
@@ -16,9 +18,9 @@ type Heartbeat struct {
 
 // Key encodes the record key: both aliases.
 func (h Heartbeat) Key() ([]byte, error) {
-	key, err := appendString(nil, "sourceClusterAlias", h.SourceAlias)
+	key, err := wire.AppendString(nil, "sourceClusterAlias", h.SourceAlias)
 	if err == nil {
-		key, err = appendString(key, "targetClusterAlias", h.TargetAlias)
+		key, err = wire.AppendString(key, "targetClusterAlias", h.TargetAlias)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("encode heartbeat key: %w", err)
@@ -38,15 +40,15 @@ func DecodeHeartbeat(key, value []byte) (Heartbeat, error) {
 	if err := checkPresent(key, value); err != nil {
 		return Heartbeat{}, fmt.Errorf("decode heartbeat: %w", err)
 	}
-	k, v := reader{rest: key}, reader{rest: value}
-	h := Heartbeat{SourceAlias: k.string("sourceClusterAlias"), TargetAlias: k.string("targetClusterAlias")}
-	v.int16("version")
-	h.Timestamp = v.int64("timestamp")
-	if k.err != nil {
-		return Heartbeat{}, fmt.Errorf("decode heartbeat key: %w", k.err)
+	k, v := wire.NewReader(key), wire.NewReader(value)
+	h := Heartbeat{SourceAlias: k.String("sourceClusterAlias"), TargetAlias: k.String("targetClusterAlias")}
+	v.Int16("version")
+	h.Timestamp = v.Int64("timestamp")
+	if k.Err() != nil {
+		return Heartbeat{}, fmt.Errorf("decode heartbeat key: %w", k.Err())
 	}
-	if v.err != nil {
-		return Heartbeat{}, fmt.Errorf("decode heartbeat value: %w", v.err)
+	if v.Err() != nil {
+		return Heartbeat{}, fmt.Errorf("decode heartbeat value: %w", v.Err())
 	}
 	return h, nil
 }

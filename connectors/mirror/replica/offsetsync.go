@@ -3,6 +3,8 @@ package replica
 import (
 	"encoding/binary"
 	"fmt"
+
+	"tributary/internal/wire"
 )
 
 // OffsetSync says that one record stands at Upstream in a partition of the source
@@ -41,17 +43,17 @@ func DecodeOffsetSync(key, value []byte) (OffsetSync, error) {
 	if err := checkPresent(key, value); err != nil {
 		return OffsetSync{}, fmt.Errorf("decode offset sync: %w", err)
 	}
-	k, v := reader{rest: key}, reader{rest: value}
+	k, v := wire.NewReader(key), wire.NewReader(value)
 	sync := OffsetSync{
-		TopicPartition: TopicPartition{Topic: k.string("topic"), Partition: k.int32("partition")},
-		Upstream:       v.int64("upstreamOffset"),
-		Downstream:     v.int64("offset"),
+		TopicPartition: TopicPartition{Topic: k.String("topic"), Partition: k.Int32("partition")},
+		Upstream:       v.Int64("upstreamOffset"),
+		Downstream:     v.Int64("offset"),
 	}
-	if k.err != nil {
-		return OffsetSync{}, fmt.Errorf("decode offset sync key: %w", k.err)
+	if k.Err() != nil {
+		return OffsetSync{}, fmt.Errorf("decode offset sync key: %w", k.Err())
 	}
-	if v.err != nil {
-		return OffsetSync{}, fmt.Errorf("decode offset sync value: %w", v.err)
+	if v.Err() != nil {
+		return OffsetSync{}, fmt.Errorf("decode offset sync value: %w", v.Err())
 	}
 	return sync, nil
 }
