@@ -260,33 +260,6 @@ func (c *check) result(further []*item) api.ConfigInfos {
 	return infos
 }
 
-// checkSource holds a source connector against what the worker can do (KIP-618).
-func (c *check) checkSource() {
-	if c.validator.GroupID == "" {
-		return // a worker without a group has no exactly-once to ask for
-	}
-	support := c.index["exactly.once.support"]
-	if text, _ := support.value.(string); len(support.errors) == 0 && strings.EqualFold(text, "required") {
-		if !c.validator.ExactlyOnce {
-			support.fail("This worker does not have exactly-once source support enabled.")
-		}
-		answer := connect.ExactlyOnceUnknown
-		if s, ok := c.connector.(connect.ExactlyOnceSupporter); ok {
-			answer = s.ExactlyOnceSupport(plainConfig(c.config))
-		}
-		switch answer {
-		case connect.ExactlyOnceUnknown:
-			support.fail(`The connector does not say whether it supports exactly-once delivery. If its documentation says so, set exactly.once.support to "requested", which leaves this check out.`)
-		case connect.ExactlyOnceUnsupported:
-			support.fail("The connector does not support exactly-once semantics with the provided configuration.")
-		}
-	}
-	boundary := c.index["transaction.boundary"]
-	if text, _ := boundary.value.(string); len(boundary.errors) == 0 && strings.EqualFold(text, "connector") {
-		boundary.fail("The connector does not support connector-defined transaction boundaries with the given configuration. Please reconfigure it to use a different transaction boundary definition.")
-	}
-}
-
 // checkSink holds a sink connector's topics and consumer group against each other and
 // against the worker's group.
 func (c *check) checkSink() {

@@ -38,9 +38,11 @@ type Worker struct {
 	name string
 	ask  func() // to stop
 	kill func() // nil in the test's own process
-	done chan struct{}
-	code int // valid once done is closed
-	url  string
+	// signal is nil in the test's own process.
+	signal func(syscall.Signal) error
+	done   chan struct{}
+	code   int // valid once done is closed
+	url    string
 }
 
 // Start runs a program in the test's own process, with a properties file of this text.
@@ -86,6 +88,7 @@ func SpawnArgs(tb TB, p Program, args ...string) *Worker {
 	}
 	w.ask = func() { _ = command.Process.Signal(syscall.SIGTERM) } // one that has ended needs none
 	w.kill = func() { _ = command.Process.Kill() }
+	w.signal = func(s syscall.Signal) error { return command.Process.Signal(s) }
 	go func() {
 		defer close(w.done)
 		err := command.Wait()
@@ -174,6 +177,28 @@ func (w *Worker) Kill() {
 	}
 	w.kill()
 	w.ExitCode()
+}
+
+// Freeze stops a spawned program from doing anything, until Thaw: to others it looks dead.
+func (w *Worker) Freeze() {
+	w.tb.Helper()
+	w.send(syscall.SIGSTOP)
+}
+
+// Thaw undoes Freeze.
+func (w *Worker) Thaw() {
+	w.tb.Helper()
+	w.send(syscall.SIGCONT)
+}
+
+func (w *Worker) send(s syscall.Signal) {
+	w.tb.Helper()
+	if w.signal == nil {
+		w.tb.Fatalf("only a spawned program can be sent signals")
+	}
+	if err := w.signal(s); err != nil {
+		w.tb.Fatalf("send %s the signal %s: %v", w.name, s, err)
+	}
 }
 
 var advertised = regexp.MustCompile(`REST server advertises url=(https?://[^ ]*[^ /])/?( |$)`)
