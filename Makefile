@@ -1,5 +1,6 @@
 # make build   the binaries, beside their launchers in bin/
 # make test    all tests; those against real Kafka where java and mvn are present
+# make chaos   five minutes of kills on real brokers, with and without exactly-once (CHAOS_SECONDS, CHAOS_SEED)
 # make demo    two embedded clusters, two workers, a mirror between them (DEMO_SECONDS=20 ends by itself)
 # make bench   figures beside Java MirrorMaker 2 on real brokers (needs java and mvn)
 # make lint    gofmt, go vet, staticcheck, import rules
@@ -10,11 +11,11 @@ COMMIT   ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 STAMP     = -X tributary/internal/buildinfo.Version=$(VERSION) -X tributary/internal/buildinfo.Commit=$(COMMIT)
 BINARIES  = connect-distributed connect-standalone connect-mirror-maker connect-demo
 TOOL      = $(GO) tool -modfile=tools/go.mod
-UNIT      = $(shell $(GO) list ./... | grep -v /test/compat)
+UNIT      = $(shell $(GO) list ./... | grep -v -e /test/compat -e /test/chaos)
 # Packages with goroutines of their own.
 RACE      = ./connect/... ./connectors/... ./storage/... ./rest/... ./internal/kafka ./internal/metrics ./internal/logging
 
-.PHONY: build test unit compat demo bench lint race check clean
+.PHONY: build test unit compat chaos demo bench lint race check clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w $(STAMP)' -o bin/ $(BINARIES:%=./cmd/%)
@@ -26,6 +27,9 @@ unit:
 
 compat: build
 	./test/compat/run.sh
+
+chaos:
+	CHAOS_SECONDS=$${CHAOS_SECONDS:-300} $(GO) test -count=1 -v -timeout 1h ./test/chaos
 
 demo: build
 	./bin/connect-demo

@@ -1,5 +1,7 @@
 package connect
 
+import "time"
+
 // TransactionContext lets a source task define the boundaries of its transactions, where
 // the worker delivers exactly once and the connector is configured with
 // transaction.boundary=connector (KIP-618). Requests concern records that Poll returned
@@ -40,4 +42,11 @@ func TransactionContextOf(tc TaskContext) TransactionContext {
 // implement it cannot.
 type TransactionDefiner interface {
 	CanDefineTransactionBoundaries(config map[string]string) bool
+}
+
+// TransactionPacer is a source connector that knows how large the transactions of its
+// tasks should be where the user sets no transaction.boundary: they end with the first
+// batch after interval, or when keys and values are limit bytes together.
+type TransactionPacer interface {
+	TransactionPace() (interval time.Duration, limit int64)
 }

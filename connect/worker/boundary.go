@@ -43,9 +43,14 @@ const (
 	boundaryConnector = "connector"
 )
 
-// newBoundary reads a connector's configuration. flushInterval is the worker's
-// offset.flush.interval.ms.
-func newBoundary(values connect.Values, flushInterval time.Duration) boundary {
+// newBoundary reads a connector's configuration; connector may have a wish where that
+// says nothing. flushInterval is the worker's offset.flush.interval.ms.
+func newBoundary(config map[string]string, values connect.Values, connector connect.Connector, flushInterval time.Duration) boundary {
+	if pacer, ok := connector.(connect.TransactionPacer); ok && config["transaction.boundary"] == "" {
+		b := &everyInterval{}
+		b.interval, b.limit = pacer.TransactionPace()
+		return b
+	}
 	switch strings.ToLower(values.String("transaction.boundary")) {
 	case boundaryInterval:
 		interval := flushInterval

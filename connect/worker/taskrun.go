@@ -265,7 +265,7 @@ func (t *taskRun) buildSource(connector connect.SourceConnector, p plugin.Plugin
 	t.task = connector.NewTask()
 	t.version = versionOf(t.task, p)
 	t.replicates.set(t.task)
-	t.boundary = newBoundary(values, o.Config.FlushInterval)
+	t.boundary = newBoundary(config, values, connector, o.Config.FlushInterval)
 	t.offsets.describe(OffsetStoreSpec{Connector: t.id.Connector, ClientID: fmt.Sprintf("%s-%d", t.id.Connector, t.id.Task), Config: config})
 	return nil
 }

@@ -253,6 +253,20 @@ func (c *SourceConnector) Stop(context.Context) error {
 	return c.close()
 }
 
+// Where the user does not say how large transactions are, they last this long, which costs
+// little throughput and little time until records can be read, and hold at most so many
+// bytes, which bounds what a task keeps in memory until they are committed. See
+// docs/decisions/transactions.md.
+const (
+	transactionInterval = 250 * time.Millisecond
+	transactionBytes    = 32 << 20
+)
+
+// TransactionPace implements connect.TransactionPacer.
+func (*SourceConnector) TransactionPace() (time.Duration, int64) {
+	return transactionInterval, transactionBytes
+}
+
 // ExactlyOnceSupport implements connect.ExactlyOnceSupporter: records of aborted
 // transactions must not be mirrored.
 func (*SourceConnector) ExactlyOnceSupport(config map[string]string) connect.ExactlyOnceSupport {

@@ -77,7 +77,7 @@ func TestMirrorIsExactWithExactlyOnceSupport(t *testing.T) {
 	topics := []string{"plain", "transactional"}
 	s := newScene(t, topics, map[string]string{"exactly.once.source.support": "enabled"}, map[string]string{"exactly.once.support": "required"})
 	load := startLoad(t, s.source.Bootstrap(), s.random.Uint64(), "plain", "transactional")
-	s.rage(time.Duration(setting(t, "CHAOS_SECONDS", 35))*time.Second,
+	s.rage(time.Duration(setting(t, "CHAOS_SECONDS", 25))*time.Second,
 		[]action{killWorker, freezeWorker, restartTask, killTarget, divideAnew, killSource, stopWorker})
 	load.end()
 	s.settled(topics, kafkatest.Diff)
@@ -103,7 +103,7 @@ func TestMirrorLosesNothingWithoutExactlyOnceSupport(t *testing.T) {
 			bound += written - committed
 		}
 	}
-	s.rage(time.Duration(setting(t, "CHAOS_SECONDS", 15))*time.Second,
+	s.rage(time.Duration(setting(t, "CHAOS_SECONDS", 8))*time.Second,
 		[]action{killWorker, killTarget, restartTask, divideAnew, killSource, stopWorker})
 	load.end()
 	var doubles int64

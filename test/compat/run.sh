@@ -9,8 +9,8 @@ for tool in java mvn; do
       echo "FAILED: $tool is not installed, and TRIBUTARY_REQUIRE_JAVA=1 forbids skipping the tests against real Kafka" >&2
       exit 1
     fi
-    echo "SKIPPED: the tests against real Kafka (test/compat): $tool is not installed"
+    echo "SKIPPED: the tests against real Kafka (test/compat, test/chaos): $tool is not installed"
     exit 0
   fi
 done
-exec "${GO:-go}" test -timeout 25m ./test/compat/...
+exec "${GO:-go}" test -timeout 25m ./test/compat/... ./test/chaos
