@@ -77,6 +77,7 @@ func TestMirrorIsExactWithExactlyOnceSupport(t *testing.T) {
 	topics := []string{"plain", "transactional"}
 	s := newScene(t, topics, map[string]string{"exactly.once.source.support": "enabled"}, map[string]string{"exactly.once.support": "required"})
 	load := startLoad(t, s.source.Bootstrap(), s.random.Uint64(), "plain", "transactional")
+	s.begun(topics)
 	s.rage(time.Duration(setting(t, "CHAOS_SECONDS", 25))*time.Second,
 		[]action{killWorker, freezeWorker, restartTask, killTarget, divideAnew, killSource, stopWorker})
 	load.end()
@@ -92,6 +93,7 @@ func TestMirrorIsExactWithExactlyOnceSupport(t *testing.T) {
 func TestMirrorLosesNothingWithoutExactlyOnceSupport(t *testing.T) {
 	s := newScene(t, []string{"plain"}, nil, nil)
 	load := startLoad(t, s.source.Bootstrap(), s.random.Uint64(), "plain", "")
+	s.begun([]string{"plain"})
 	var bound int64
 	s.before = func() func() {
 		committed := s.committed("plain")

@@ -150,6 +150,21 @@ func (s *scene) configure() {
 	})
 }
 
+// begun waits until records of each topic arrive.
+func (s *scene) begun(topics []string) {
+	s.t.Helper()
+	dst := kafkatest.Dial(s.t, s.target.Bootstrap())
+	for _, topic := range topics {
+		kafkatest.Await(s.t, settling, "the first records of "+topic, func() (bool, string) {
+			arrived := int64(0)
+			for _, at := range dst.Offsets("src." + topic) {
+				arrived += at.End
+			}
+			return arrived > 0, ""
+		})
+	}
+}
+
 // rage lets things go wrong for a while: each of the actions at least once in any long
 // run, in an order of the generator's.
 func (s *scene) rage(length time.Duration, actions []action) {
