@@ -3,13 +3,20 @@
 package standard
 
 import (
+	"slices"
+
 	"tributary/connect/converter"
 	"tributary/connect/plugin"
+	"tributary/connectors/file"
 	"tributary/connectors/mirror"
+	"tributary/connectors/verifiable"
 	"tributary/internal/buildinfo"
 )
 
 // Plugins returns the built-in plugins, with the version of the build.
 func Plugins() []plugin.Plugin {
-	return append(mirror.Plugins(buildinfo.Version), converter.Plugins(buildinfo.Version)...)
+	return slices.Concat(
+		mirror.Plugins(buildinfo.Version), file.Plugins(buildinfo.Version), verifiable.Plugins(buildinfo.Version),
+		converter.Plugins(buildinfo.Version),
+	)
 }

@@ -21,6 +21,9 @@ func TestEveryPluginIsWhatItsKindSays(t *testing.T) {
 		case plugin.Source:
 			_, ok = made.(connect.SourceConnector)
 			ok = ok && p.TaskClass != ""
+		case plugin.Sink:
+			_, ok = made.(connect.SinkConnector)
+			ok = ok && p.TaskClass != ""
 		case plugin.Converter:
 			_, ok = made.(connect.Converter)
 		case plugin.HeaderConverter:
@@ -37,7 +40,7 @@ func TestEveryPluginIsWhatItsKindSays(t *testing.T) {
 			t.Errorf("%s has no version", p.Class)
 		}
 	}
-	for _, want := range []string{"source MirrorSourceConnector", "source MirrorCheckpointConnector", "source MirrorHeartbeatConnector", "converter ByteArrayConverter", "header_converter SimpleHeaderConverter"} {
+	for _, want := range []string{"source MirrorSourceConnector", "source MirrorCheckpointConnector", "source MirrorHeartbeatConnector", "source FileStreamSourceConnector", "sink FileStreamSinkConnector", "source VerifiableSourceConnector", "sink VerifiableSinkConnector", "converter ByteArrayConverter", "header_converter SimpleHeaderConverter"} {
 		if !found[want] {
 			t.Errorf("%s is missing", want)
 		}

@@ -1,0 +1,165 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"tributary/connect"
+)
+
+// lookAgain is how long the task waits at the end of the file, or for a file that does not
+// exist, before it looks again.
+const lookAgain = 250 * time.Millisecond
+
+// readSize is how much is read at once.
+const readSize = 64 << 10
+
+// sourceTask reads lines from a file or from the standard input.
+//
+// Positions count bytes. Java's task counts characters but skips bytes when it starts, so
+// its own positions are off behind a character of several bytes; these are right for both.
+type sourceTask struct {
+	stdin   *input
+	logger  *slog.Logger
+	offsets connect.OffsetReader
+	name    string // "" is the standard input
+	topic   string
+	batch   int
+
+	partition *connect.SourcePartition
+	file      *os.File
+	missing   bool // it was said that the file is not there
+	lines     splitter
+	at        int64 // after the last line that was returned
+}
+
+// Start implements connect.SourceTask.
+func (t *sourceTask) Start(_ context.Context, tc connect.TaskContext, config map[string]string) error {
+	values, err := sourceDef.ParseValues(config)
+	if err != nil {
+		return err
+	}
+	t.logger, t.offsets = tc.Logger(), tc.Offsets()
+	t.name, t.topic, t.batch = values.String(fileKey), values.String(topicKey), int(max(values.Int(batchSizeKey), 1))
+	partition := map[string]any{filenameField: nil}
+	if !values.IsNull(fileKey) {
+		partition[filenameField] = t.name
+	}
+	t.partition = connect.NewSourcePartition(partition)
+	return nil
+}
+
+// Poll implements connect.SourceTask.
+func (t *sourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) {
+	if t.name != "" && t.file == nil {
+		if found, err := t.open(ctx); err != nil || !found {
+			return nil, err
+		}
+	}
+	var records []*connect.SourceRecord
+	for {
+		for len(records) < t.batch {
+			line, length, ok := t.lines.next()
+			if !ok {
+				break
+			}
+			t.at += int64(length)
+			records = append(records, t.record(line))
+		}
+		if len(records) == t.batch {
+			return records, nil
+		}
+		chunk, err := t.read(ctx, len(records) == 0)
+		if err != nil || len(chunk) == 0 {
+			return records, err
+		}
+		t.lines.add(chunk)
+	}
+}
+
+func (t *sourceTask) record(line string) *connect.SourceRecord {
+	offset := connect.OffsetMap{positionField: t.at}
+	if t.name == "" {
+		offset[positionField] = nil
+	}
+	return &connect.SourceRecord{
+		Record: connect.Record{
+			Topic: t.topic, Partition: connect.PartitionUnset, Timestamp: time.Now().UnixMilli(),
+			ValueSchema: connect.StringSchema, Value: line,
+		},
+		SourcePartition: t.partition, SourceOffset: offset,
+	}
+}
+
+// open opens the file where the committed offset says. It waits a while for a file that
+// does not exist.
+func (t *sourceTask) open(ctx context.Context) (found bool, err error) {
+	file, err := os.Open(t.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if !t.missing {
+			t.logger.Warn("The file to read does not exist; the task waits for it", "file", t.name)
+			t.missing = true
+		}
+		pause(ctx)
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	offsets, err := t.offsets.Offsets(ctx, []*connect.SourcePartition{t.partition})
+	if err == nil && len(offsets) == 1 {
+		t.at, err = position(offsets[0])
+	}
+	if err == nil {
+		_, err = file.Seek(t.at, io.SeekStart)
+	}
+	if err != nil {
+		_ = file.Close()
+		return false, err
+	}
+	t.file, t.missing = file, false
+	t.logger.Debug("The file is open", "file", t.name, "position", t.at)
+	return true, nil
+}
+
+// read returns what there is to read, nothing at the end for now; with wait it waits a
+// while there.
+func (t *sourceTask) read(ctx context.Context, wait bool) ([]byte, error) {
+	if t.name == "" {
+		return t.stdin.read(ctx, wait)
+	}
+	chunk := make([]byte, readSize)
+	n, err := t.file.Read(chunk)
+	if n == 0 && errors.Is(err, io.EOF) {
+		if wait {
+			pause(ctx)
+		}
+		return nil, nil
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return chunk[:n], nil
+}
+
+// Stop implements connect.SourceTask.
+func (t *sourceTask) Stop(context.Context) error {
+	if t.file == nil {
+		return nil
+	}
+	return t.file.Close()
+}
+
+func pause(ctx context.Context) {
+	timer := time.NewTimer(lookAgain)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
