@@ -59,11 +59,10 @@ func linesOf(t *testing.T, name string) []string {
 	return strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' })
 }
 
-// reader is a source task under test, with all that it returned.
+// reader is a source task under test, with the last record that it returned.
 type reader struct {
 	t    *testing.T
 	task connect.SourceTask
-	got  []string
 	last *connect.SourceRecord
 }
 
