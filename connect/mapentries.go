@@ -3,12 +3,9 @@ package connect
 // MapEntry is one entry of MapEntries.
 type MapEntry struct{ Key, Value any }
 
-// MapEntries is the value of a Map whose keys are not strings, or whose order is to be
-// kept when it is written. Keys are unique.
-//
-// Map values come in two forms: map[string]any, which is what converters read where all
-// keys are strings, and what most authors will want to write; and MapEntries. Sink tasks
-// never get MapEntries at the top of a record's key or value when all keys are strings.
+// MapEntries is the value of a Map: keys of any type, each once, in an order that is kept.
+// It is what converters read and transformations return. Source connectors may as well
+// write map[string]any; StringMap makes one of what was read.
 type MapEntries []MapEntry
 
 // Get returns the value of a key.
@@ -41,7 +38,7 @@ func (m *MapEntries) Put(key, value any) {
 }
 
 // EntriesOf returns the entries of either form of a map, those of a map[string]any in no
-// order; nil, and not just empty, when value is no map.
+// particular order; nil, and not just empty, when value is no map.
 func EntriesOf(value any) MapEntries {
 	switch m := value.(type) {
 	case MapEntries:

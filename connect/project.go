@@ -78,9 +78,6 @@ func projectMap(source *Schema, value any, target *Schema) (any, error) {
 		}
 		out = append(out, MapEntry{key, v})
 	}
-	if m, ok := StringMap(out); ok {
-		return m, nil
-	}
 	return out, nil
 }
 

@@ -18,7 +18,7 @@ import (
 //	String   string
 //	Bytes    []byte; Decimal where the schema is named Decimal
 //	Array    []any
-//	Map      map[string]any or MapEntries
+//	Map      MapEntries; authors may write map[string]any
 //	Struct   *StructValue
 //
 // Null is nil, for any type.

@@ -149,10 +149,8 @@ func ClassName(value any) string {
 		return "[B"
 	case []any:
 		return "java.util.ArrayList"
-	case map[string]any:
+	case map[string]any, MapEntries:
 		return "java.util.HashMap"
-	case MapEntries:
-		return "java.util.LinkedHashMap"
 	case time.Time:
 		return "java.util.Date"
 	case Decimal:

@@ -16,6 +16,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/google/go-cmp/cmp"
 
+	"tributary/connect/converter"
 	"tributary/connect/plugin"
 )
 
@@ -121,8 +122,8 @@ func testPlugins(t *testing.T) *plugin.Registry {
 		plugin.Plugin{Class: "org.apache.kafka.connect.mirror.MirrorSourceConnector", Kind: plugin.Source, Version: "4.3.1"},
 		plugin.Plugin{Class: "org.apache.kafka.connect.mirror.MirrorHeartbeatConnector", Kind: plugin.Source, Version: "4.3.1", New: func() any { return heartbeats{} }},
 		plugin.Plugin{Class: "org.apache.kafka.connect.file.FileStreamSinkConnector", Kind: plugin.Sink, Version: "undefined"},
-		plugin.Plugin{Class: "org.apache.kafka.connect.json.JsonConverter", Kind: plugin.HeaderConverter, Version: "4.3.1", New: func() any { return nil }},
-		plugin.Plugin{Class: "org.apache.kafka.connect.json.JsonConverter", Kind: plugin.Converter, Version: "4.3.1", New: func() any { return nil }},
+		plugin.Plugin{Class: "org.apache.kafka.connect.json.JsonConverter", Kind: plugin.HeaderConverter, Version: "4.3.1", New: func() any { return new(converter.Boolean) }},
+		plugin.Plugin{Class: "org.apache.kafka.connect.json.JsonConverter", Kind: plugin.Converter, Version: "4.3.1", New: func() any { return new(converter.Boolean) }},
 		plugin.Plugin{Class: "org.apache.kafka.connect.transforms.predicates.RecordIsTombstone", Kind: plugin.Predicate, Version: "4.3.1"},
 		plugin.Plugin{Class: "org.apache.kafka.connect.transforms.Cast$Key", Kind: plugin.Transformation},
 	)

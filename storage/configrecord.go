@@ -7,7 +7,8 @@ import (
 	"strings"
 
 	"tributary/connect"
-	"tributary/storage/internal/javajson"
+	"tributary/internal/javajson"
+	"tributary/internal/javatext"
 )
 
 // The keys of the config topic.
@@ -47,7 +48,7 @@ func TaskConfigRecord(task connect.TaskID, config map[string]string) Record {
 // the request; no reader minds.
 func propertiesValue(config ConnectorConfig) []byte {
 	b := []byte(`{"properties":{`)
-	for i, key := range javajson.HashMapKeys(config) {
+	for i, key := range javatext.HashMapKeys(config) {
 		if i > 0 {
 			b = append(b, ',')
 		}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sync"
 
-	"tributary/storage/internal/javajson"
+	"tributary/internal/javajson"
 )
 
 // OffsetTable is what an offsets topic says as far as its records were applied. The zero

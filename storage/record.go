@@ -3,7 +3,7 @@ package storage
 import (
 	"fmt"
 
-	"tributary/storage/internal/javajson"
+	"tributary/internal/javajson"
 )
 
 // Record is a record of an internal topic, ready to be written and placed by Java's

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"tributary/storage/internal/javajson"
+	"tributary/internal/javajson"
 )
 
 // Replay applies records of the config topic one after the other. It copies only what

@@ -3,103 +3,81 @@ package converter
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"tributary/connect"
+	"tributary/internal/javatext"
 )
 
-// String writes the text form of any value, in UTF-8, and reads text. A null stays
-// null.
-type String struct{}
+// String writes the text form of any value and reads text. A null stays null.
+type String struct{ latin bool }
+
+var stringDef = connect.NewConfigDef(typeKey, connect.ConfigKey{
+	Name: "converter.encoding", Type: connect.TypeString, Default: "UTF-8", Importance: connect.High, Width: "MEDIUM", DisplayName: "Encoding",
+	Doc: "Character set of the texts: UTF-8, ISO-8859-1 or US-ASCII."})
+
+// ConfigDef declares the settings.
+func (*String) ConfigDef() *connect.ConfigDef { return stringDef }
 
 // Configure implements connect.Converter.
-func (*String) Configure(config map[string]string, _ bool) error { return checkEncoding(config) }
-
-// FromConnectData implements connect.Converter.
-func (*String) FromConnectData(_ string, _ []connect.Header, _ *connect.Schema, value any) ([]byte, error) {
-	return textBytes(value), nil
-}
-
-// ToConnectData implements connect.Converter.
-func (*String) ToConnectData(_ string, _ []connect.Header, data []byte) (*connect.Schema, any, error) {
-	return textToConnect(data)
-}
-
-// StringHeader is String for headers.
-type StringHeader struct{}
-
-// Configure implements connect.HeaderConverter.
-func (*StringHeader) Configure(config map[string]string) error { return checkEncoding(config) }
-
-// FromConnectHeader implements connect.HeaderConverter.
-func (*StringHeader) FromConnectHeader(_, _ string, _ *connect.Schema, value any) ([]byte, error) {
-	return textBytes(value), nil
-}
-
-// ToConnectHeader implements connect.HeaderConverter.
-func (*StringHeader) ToConnectHeader(_, _ string, data []byte) (*connect.Schema, any, error) {
-	return textToConnect(data)
-}
-
-func checkEncoding(config map[string]string) error {
+func (c *String) Configure(config map[string]string, _ bool) error {
 	encoding, given := config["converter.encoding"]
 	switch strings.ToUpper(strings.TrimSpace(encoding)) {
 	case "UTF-8", "UTF8", "US-ASCII", "ASCII":
-		return nil
+	case "ISO-8859-1", "ISO8859-1", "ISO_8859-1", "LATIN1":
+		c.latin = true
+	default:
+		if given {
+			return fmt.Errorf("Invalid value %s for configuration converter.encoding: it must be UTF-8, ISO-8859-1 or US-ASCII", encoding)
+		}
 	}
-	if !given {
-		return nil
-	}
-	return fmt.Errorf("Invalid value %s for configuration converter.encoding: it must be UTF-8", encoding)
+	return nil
 }
 
-// textBytes is the text of a value. Bytes are taken for text; lists and maps look like
-// Java's: [a, b] and {k=v}.
-func textBytes(value any) []byte {
+// FromConnectData implements connect.Converter.
+func (c *String) FromConnectData(_ string, _ []connect.Header, _ *connect.Schema, value any) ([]byte, error) {
+	var text []byte
 	switch v := value.(type) {
 	case nil:
-		return nil
+		return nil, nil
 	case []byte:
-		return v
+		text = v
+	default:
+		text = javatext.Append([]byte{}, value)
 	}
-	return appendText([]byte{}, value)
+	if c.latin {
+		return toLatin(text), nil
+	}
+	return text, nil
 }
 
-func appendText(out []byte, value any) []byte {
-	switch v := value.(type) {
-	case nil:
-		return append(out, "null"...)
-	case string:
-		return append(out, v...)
-	case []byte:
-		return append(out, v...)
-	case []any:
-		out = append(out, '[')
-		for i, item := range v {
-			if i > 0 {
-				out = append(out, ", "...)
-			}
-			out = appendText(out, item)
-		}
-		return append(out, ']')
-	case map[string]any:
-		out = append(out, '{')
-		for i, key := range sortedKeys(v) {
-			if i > 0 {
-				out = append(out, ", "...)
-			}
-			out = appendText(append(append(out, key...), '='), v[key])
-		}
-		return append(out, '}')
-	}
-	if scalar, ok := appendScalar(out, value); ok {
-		return scalar
-	}
-	return fmt.Append(out, value)
-}
-
-func textToConnect(data []byte) (*connect.Schema, any, error) {
-	if data == nil {
+// ToConnectData implements connect.Converter.
+func (c *String) ToConnectData(_ string, _ []connect.Header, data []byte) (*connect.Schema, any, error) {
+	switch {
+	case data == nil:
 		return connect.OptionalStringSchema, nil, nil
+	case c.latin:
+		return connect.OptionalStringSchema, fromLatin(data), nil
 	}
 	return connect.OptionalStringSchema, string(data), nil
+}
+
+// toLatin writes what ISO-8859-1 has no character for as a question mark.
+func toLatin(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for _, r := range string(text) {
+		if r > 0xFF || r == utf8.RuneError {
+			r = '?'
+		}
+		out = append(out, byte(r))
+	}
+	return out
+}
+
+func fromLatin(data []byte) string {
+	var out strings.Builder
+	for _, b := range data {
+		out.WriteRune(rune(b))
+	}
+	return out.String()
 }

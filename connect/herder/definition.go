@@ -258,36 +258,12 @@ func sortedForDisplay(implicit []connect.ConfigKey, def *connect.ConfigDef) []co
 	return keys
 }
 
-// converterDefs are the settings of the built-in converters, beside converter.type.
-var converterDefs = map[string][]connect.ConfigKey{
-	"org.apache.kafka.connect.storage.StringConverter": {
-		{Name: "converter.encoding", Type: connect.TypeString, Default: "UTF-8", Importance: connect.High, Width: "MEDIUM", DisplayName: "Encoding",
-			Doc: "Character set of the texts."},
-	},
-}
-
-var converterType = connect.ConfigKey{Name: "converter.type", Type: connect.TypeString, Required: true, Importance: connect.Low,
-	Validate: connect.OneOf("key", "value", "header"), Doc: "Whether the converter is for keys, values or headers; the worker sets it."}
-
-// definitionOf is what a plugin declares.
+// definitionOf is what a plugin declares, nothing when it does not say.
 func definitionOf(p plugin.Plugin) *connect.ConfigDef {
-	def := connect.NewConfigDef()
 	if d, ok := p.New().(interface{ ConfigDef() *connect.ConfigDef }); ok {
-		def = d.ConfigDef()
-	} else {
-		def = def.With(converterDefs[p.Class]...)
+		return d.ConfigDef()
 	}
-	if converts := p.Kind == plugin.Converter || p.Kind == plugin.HeaderConverter; !converts || p.Class == simpleHeaderConverter {
-		return def
-	}
-	if _, has := def.Key(converterType.Name); has {
-		return def
-	}
-	keys := []connect.ConfigKey{converterType}
-	for _, k := range def.Keys() {
-		keys = append(keys, *k)
-	}
-	return connect.NewConfigDef(keys...)
+	return connect.NewConfigDef()
 }
 
 // converters evaluates the settings of the converters that the connector chooses.

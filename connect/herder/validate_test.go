@@ -69,7 +69,6 @@ func (drain) ConfigDef() *connect.ConfigDef { return connect.NewConfigDef() }
 func newValidator(t *testing.T) *Validator {
 	t.Helper()
 	plugins := append(converter.Plugins("4.3.1"),
-		plugin.Plugin{Class: "org.apache.kafka.connect.json.JsonConverter", Kind: plugin.Converter, Version: "4.3.1", New: func() any { return nil }},
 		plugin.Plugin{Class: "org.apache.kafka.connect.file.FileStreamSourceConnector", Kind: plugin.Source, Version: "4.3.1", New: func() any { return fileStream{} }},
 		plugin.Plugin{Class: "test.JudgeConnector", Kind: plugin.Source, Version: "1", New: func() any { return judge{} }},
 		plugin.Plugin{Class: "test.DrainConnector", Kind: plugin.Sink, Version: "1", New: func() any { return drain{} }},

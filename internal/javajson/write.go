@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"tributary/internal/javatext"
 )
 
 // AppendString appends s as a JSON string with Jackson's escapes: quotes, backslashes
@@ -69,7 +71,7 @@ func AppendMap(b []byte, m map[string]any) ([]byte, error) {
 		return append(b, "null"...), nil
 	}
 	b = append(b, '{')
-	for i, key := range HashMapKeys(m) {
+	for i, key := range javatext.HashMapKeys(m) {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -87,7 +89,7 @@ func AppendMap(b []byte, m map[string]any) ([]byte, error) {
 func AppendScalar(b []byte, v any) ([]byte, error) {
 	switch v := v.(type) {
 	case float32:
-		return appendFloat(b, float64(v), 32), nil
+		return AppendFloat(b, float64(v), 32), nil
 	case []byte:
 		return AppendString(b, base64.StdEncoding.EncodeToString(v)), nil
 	}
@@ -105,7 +107,7 @@ func AppendScalar(b []byte, v any) ([]byte, error) {
 	case int64:
 		return strconv.AppendInt(b, v, 10), nil
 	case float64:
-		return appendFloat(b, v, 64), nil
+		return AppendFloat(b, v, 64), nil
 	}
 	return nil, fmt.Errorf("%T cannot be stored", v) // unreachable: Normalize has no other results
 }
@@ -172,10 +174,10 @@ func normalizeNumber(v json.Number) (any, error) {
 // number for, and Java's reader knows no negative zero.
 func normalizeFloat(f float64, bits int) any {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return string(javaFloat(nil, f, bits))
+		return string(javatext.AppendFloat(nil, f, bits))
 	}
 	if bits == 32 {
-		f, _ = strconv.ParseFloat(string(javaFloat(nil, f, bits)), 64)
+		f, _ = strconv.ParseFloat(string(javatext.AppendFloat(nil, f, bits)), 64)
 	}
 	if f == 0 {
 		return 0.0
@@ -183,39 +185,10 @@ func normalizeFloat(f float64, bits int) any {
 	return f
 }
 
-func appendFloat(b []byte, f float64, bits int) []byte {
+// AppendFloat appends a number with Java's digits; what JSON has no number for is quoted.
+func AppendFloat(b []byte, f float64, bits int) []byte {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return append(javaFloat(append(b, '"'), f, bits), '"')
+		return append(javatext.AppendFloat(append(b, '"'), f, bits), '"')
 	}
-	return javaFloat(b, f, bits)
-}
-
-// javaFloat appends f as Double.toString or Float.toString of Java 19 and later do:
-// the shortest digits that read back, at least one after the point, an exponent below
-// 10^-3 and from 10^7 on.
-func javaFloat(b []byte, f float64, bits int) []byte {
-	switch {
-	case math.IsNaN(f):
-		return append(b, "NaN"...)
-	case math.IsInf(f, 1):
-		return append(b, "Infinity"...)
-	case math.IsInf(f, -1):
-		return append(b, "-Infinity"...)
-	}
-	if abs := math.Abs(f); abs == 0 || abs >= 1e-3 && abs < 1e7 {
-		text := strconv.FormatFloat(f, 'f', -1, bits)
-		if !strings.Contains(text, ".") {
-			text += ".0"
-		}
-		return append(b, text...)
-	}
-	text := strconv.FormatFloat(f, 'e', -1, bits)
-	mantissa, exponent, _ := strings.Cut(text, "e")
-	if !strings.Contains(mantissa, ".") {
-		// Of the two-digit numbers that read back, Java takes the closest one.
-		mantissa, exponent, _ = strings.Cut(strconv.FormatFloat(f, 'e', 1, bits), "e")
-	}
-	power, _ := strconv.Atoi(exponent)
-	b = append(append(b, mantissa...), 'E')
-	return strconv.AppendInt(b, int64(power), 10)
+	return javatext.AppendFloat(b, f, bits)
 }

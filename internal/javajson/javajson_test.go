@@ -4,12 +4,11 @@ import (
 	"encoding/json"
 	"math"
 	"reflect"
-	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
-	"tributary/storage/internal/javajson"
+	"tributary/internal/javajson"
 )
 
 // The wanted bytes in this file were printed by JsonConverter 4.3.1.
@@ -72,34 +71,6 @@ func TestWhatIsNoScalarIsRefusedByNameOfItsField(t *testing.T) {
 		if b, err := javajson.AppendMap(nil, map[string]any{"field": v}); err == nil || !strings.Contains(err.Error(), `field "field"`) {
 			t.Errorf("%T: got %s, %v", v, b, err)
 		}
-	}
-}
-
-func TestFieldsAreInHashMapOrder(t *testing.T) {
-	names := strings.Fields("cluster partition topic group sourceClusterAlias targetClusterAlias AaAa AaBB BBAa BBBB é tasks.max name connector.class a b c d e f g h")
-	// As Java prints them, but for names that share a bucket, which are sorted here.
-	want := map[int]string{
-		4:  "cluster partition topic group",
-		6:  "cluster partition topic sourceClusterAlias group targetClusterAlias",
-		12: "cluster partition tasks.max topic é sourceClusterAlias AaAa AaBB BBAa BBBB group targetClusterAlias",
-		13: "cluster tasks.max é sourceClusterAlias targetClusterAlias partition name topic AaAa AaBB BBAa BBBB group",
-		22: "connector.class a cluster b c d e f tasks.max g h é sourceClusterAlias targetClusterAlias partition name topic AaAa AaBB BBAa BBBB group",
-	}
-	m := map[string]any{}
-	for _, name := range names {
-		m[name] = 1
-		if order, ok := want[len(m)]; ok {
-			if got := strings.Join(javajson.HashMapKeys(m), " "); got != order {
-				t.Errorf("%d fields:\ngot  %s\nwant %s", len(m), got, order)
-			}
-		}
-	}
-	big := map[string]any{}
-	for i := range 200 {
-		big["key."+strconv.Itoa(i)+".prop"] = i
-	}
-	if got := strings.Join(javajson.HashMapKeys(big)[:4], " "); got != "key.170.prop key.90.prop key.107.prop key.13.prop" {
-		t.Errorf("200 fields begin %s", got)
 	}
 }
 

@@ -1,0 +1,265 @@
+package converter
+
+import (
+	"math"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"tributary/connect"
+)
+
+func newJSON(t testing.TB, settings ...string) *JSON {
+	t.Helper()
+	config := map[string]string{}
+	for _, s := range settings {
+		k, v, _ := strings.Cut(s, "=")
+		config[k] = v
+	}
+	c := new(JSON)
+	if err := c.Configure(config, false); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// anySchema draws a schema, nested at most depth levels.
+func anySchema(t *rapid.T, depth int) *connect.Schema {
+	types := []*connect.Schema{
+		connect.Int8Schema, connect.Int16Schema, connect.Int32Schema, connect.Int64Schema, connect.Float32Schema, connect.Float64Schema,
+		connect.BooleanSchema, connect.StringSchema, connect.BytesSchema, connect.DateSchema, connect.TimeSchema, connect.TimestampSchema, connect.DecimalSchema(3),
+	}
+	n := rapid.IntRange(0, len(types)+2).Draw(t, "type")
+	var s *connect.Schema
+	switch {
+	case n < len(types):
+		s = types[n]
+	case depth == 0:
+		s = connect.StringSchema
+	case n == len(types):
+		s = connect.ArrayOf(anySchema(t, depth-1))
+	case n == len(types)+1:
+		s = connect.MapOf(rapid.SampledFrom(types[:8]).Draw(t, "keys"), anySchema(t, depth-1))
+	default:
+		s = connect.StructOf()
+		for range rapid.IntRange(0, 4).Draw(t, "fields") {
+			name := rapid.StringN(1, 8, -1).Draw(t, "name")
+			if s.FieldIndex(name) < 0 {
+				s = s.WithField(name, anySchema(t, depth-1))
+			}
+		}
+		s = s.WithName(rapid.SampledFrom([]string{"", "a.B"}).Draw(t, "schema name"))
+	}
+	if rapid.Bool().Draw(t, "optional") {
+		s = s.AsOptional()
+	}
+	return s
+}
+
+func anyValue(t *rapid.T, s *connect.Schema) any {
+	if s.Optional && rapid.IntRange(0, 4).Draw(t, "null") == 0 {
+		return nil
+	}
+	switch s.Name {
+	case connect.DateName:
+		return connect.DateFromDays(rapid.Int32().Draw(t, "date"))
+	case connect.TimeName:
+		return time.UnixMilli(rapid.Int64Range(0, 86400000).Draw(t, "time")).UTC()
+	case connect.TimestampName:
+		return time.UnixMilli(rapid.Int64().Draw(t, "timestamp")).UTC()
+	case connect.DecimalName:
+		return connect.NewDecimal(big.NewInt(rapid.Int64().Draw(t, "decimal")), 3)
+	}
+	switch s.Type {
+	case connect.Int8:
+		return rapid.Int8().Draw(t, "int8")
+	case connect.Int16:
+		return rapid.Int16().Draw(t, "int16")
+	case connect.Int32:
+		return rapid.Int32().Draw(t, "int32")
+	case connect.Int64:
+		return rapid.Int64().Draw(t, "int64")
+	case connect.Float32:
+		return rapid.Float32().Draw(t, "float32")
+	case connect.Float64:
+		return rapid.Float64().Draw(t, "float64")
+	case connect.Boolean:
+		return rapid.Bool().Draw(t, "bool")
+	case connect.String:
+		return rapid.String().Draw(t, "string")
+	case connect.Bytes:
+		return rapid.SliceOfN(rapid.Byte(), 0, 9).Draw(t, "bytes")
+	case connect.Array:
+		list := []any{}
+		for range rapid.IntRange(0, 3).Draw(t, "elements") {
+			list = append(list, anyValue(t, s.Elements))
+		}
+		return list
+	case connect.Map:
+		entries := connect.MapEntries{}
+		for range rapid.IntRange(0, 3).Draw(t, "entries") {
+			key := anyValue(t, s.Keys.AsRequired())
+			if _, isFloat := key.(float64); !isFloat {
+				entries.Put(key, anyValue(t, s.Elements))
+			}
+		}
+		return entries
+	}
+	out := connect.NewStruct(s)
+	for i, f := range s.Fields {
+		if err := out.PutAt(i, anyValue(t, f.Schema)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
+
+// withoutNegativeZero gives floats the one zero that Java's reader knows.
+func withoutNegativeZero(v any) any {
+	switch x := v.(type) {
+	case float32:
+		return x + 0
+	case float64:
+		return x + 0
+	case []any:
+		for i := range x {
+			x[i] = withoutNegativeZero(x[i])
+		}
+	case connect.MapEntries:
+		for i := range x {
+			x[i].Key, x[i].Value = withoutNegativeZero(x[i].Key), withoutNegativeZero(x[i].Value)
+		}
+	case *connect.StructValue:
+		for i := range x.Schema().Fields {
+			_ = x.PutAt(i, withoutNegativeZero(x.RawAt(i)))
+		}
+	}
+	return v
+}
+
+func TestWhatJSONWroteItReadsBackWithItsSchema(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		schema := anySchema(rt, 3)
+		value := withoutNegativeZero(anyValue(rt, schema))
+		c := newJSON(t)
+		data, err := c.FromConnectData("t", nil, schema, value)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		gotSchema, got, err := newJSON(t).ToConnectData("t", nil, data)
+		if err != nil {
+			rt.Fatalf("%s: %v", data, err)
+		}
+		if !gotSchema.Equal(schema) || !connect.EqualValues(got, value) {
+			rt.Fatalf("%s reads back as %v of %s, want %v", data, got, gotSchema, value)
+		}
+		again, err := c.FromConnectData("t", nil, gotSchema, got)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if _, isMap := value.(connect.MapEntries); !isMap && schema.Type < connect.Array && string(again) != string(data) {
+			rt.Fatalf("%s became %s", data, again)
+		}
+	})
+}
+
+func TestNumbersAreReadBackFromTheirBytes(t *testing.T) {
+	for _, c := range []struct {
+		converter configured
+		value     any
+		want      string
+	}{
+		{newShort(), int16(-2), "\xff\xfe"}, {newInteger(), int32(258), "\x00\x00\x01\x02"}, {newLong(), int64(-1), "\xff\xff\xff\xff\xff\xff\xff\xff"},
+		{newFloat(), float32(1), "\x3f\x80\x00\x00"}, {newDouble(), math.Inf(-1), "\xff\xf0\x00\x00\x00\x00\x00\x00"}, {new(Boolean), true, "\x01"}, {new(Boolean), false, "\x00"},
+	} {
+		data, err := c.converter.FromConnectData("t", nil, nil, c.value)
+		if err != nil || string(data) != c.want {
+			t.Errorf("%T %v: got %x, %v; want %x", c.value, c.value, data, err, c.want)
+		}
+		schema, back, err := c.converter.ToConnectData("t", nil, data)
+		if err != nil || !connect.EqualValues(back, c.value) || !schema.Optional || schema.Validate(back) != nil {
+			t.Errorf("%x: got %v of %s, %v", data, back, schema, err)
+		}
+		for _, null := range []func() (any, error){
+			func() (any, error) { b, err := c.converter.FromConnectData("t", nil, nil, nil); return b == nil, err },
+			func() (any, error) { _, v, err := c.converter.ToConnectData("t", nil, nil); return v == nil, err },
+		} {
+			if isNull, err := null(); isNull != true || err != nil {
+				t.Errorf("%T: a null did not stay one: %v", c.value, err)
+			}
+		}
+		if _, err := c.converter.FromConnectData("t", nil, nil, "1"); err == nil {
+			t.Errorf("%T: a string was taken", c.value)
+		}
+		for _, wrong := range []string{"", "123", "\x02"} {
+			if _, v, err := c.converter.ToConnectData("t", nil, []byte(wrong)); err == nil {
+				t.Errorf("%T: %x was read as %v", c.value, wrong, v)
+			}
+		}
+	}
+}
+
+// FuzzJSON checks that reading never panics, and that what was read can be written and
+// reads back the same.
+func FuzzJSON(f *testing.F) {
+	for _, seed := range []string{
+		`{"schema":{"type":"struct","fields":[{"type":"int32","optional":true,"field":"a","default":7}]},"payload":{"a":1.5}}`,
+		`{"payload":[1,null],"schema":{"type":"array","items":{"type":"string","optional":true}}}`,
+		`{"schema":{"type":"map","keys":{"type":"int8"},"values":{"type":"bytes"}},"payload":[[1,"AQ=="]]}`,
+		`{"schema":{"type":"bytes","name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"2"}},"payload":"AQ=="}`,
+		`{"schema":null,"payload":{"x":[1,2.5,"y",{"z":null}]}}`, `{"a":1}`, ``,
+	} {
+		f.Add([]byte(seed), true)
+		f.Add([]byte(seed), false)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, envelope bool) {
+		settings := "schemas.enable=false"
+		if envelope {
+			settings = "schemas.enable=true"
+		}
+		c := newJSON(t, settings)
+		schema, value, err := c.ToConnectData("t", nil, data)
+		if err != nil {
+			return
+		}
+		text, err := c.FromConnectData("t", nil, schema, value)
+		if err != nil || text == nil {
+			return
+		}
+		again, back, err := c.ToConnectData("t", nil, text)
+		if err != nil {
+			t.Fatalf("%q was written as %s, which is refused: %v", data, text, err)
+		}
+		if !again.Equal(schema) {
+			t.Fatalf("%s: the schema became %v", text, again)
+		}
+		if twice, err := c.FromConnectData("t", nil, again, back); err == nil && len(twice) != len(text) {
+			t.Fatalf("%s became %s", text, twice)
+		}
+	})
+}
+
+// FuzzSimpleHeader checks that reading never panics, and that a text which is read as a
+// scalar is written back as it reads.
+func FuzzSimpleHeader(f *testing.F) {
+	for _, seed := range []string{"1", "1.5", "[1,2]", `{"a":1,"b":[true,null]}`, "2020-01-01", "12:00:00.000Z", `["2020-01-01T00:00:00.000Z"]`, "{a:", `\[`, "[[[["} {
+		f.Add([]byte(seed))
+	}
+	var c SimpleHeader
+	f.Fuzz(func(t *testing.T, data []byte) {
+		schema, value, err := c.ToConnectHeader("t", "h", data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := c.FromConnectHeader("t", "h", schema, value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, ok := value.(string); ok && s != string(text) {
+			t.Fatalf("the string %q became %q", s, text)
+		}
+	})
+}
