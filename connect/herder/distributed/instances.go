@@ -151,6 +151,8 @@ func (h *Herder) gone(ids []connect.TaskID) {
 			h.report(id, storage.StateRestarting, "", "")
 		}
 	}
+	// Before anything starts: the next instance of a task is not the one that was waited for.
+	h.wakeQuiet()
 	h.reconcile()
 }
 

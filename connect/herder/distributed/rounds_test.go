@@ -1,0 +1,35 @@
+package distributed
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A task that is stopped for its new configuration may be started again by the round in force, before this worker has
+// joined the next one.
+func TestAJoinWaitsForTheStopOfATaskNotForTheEndOfTheNextOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		h := c.start("a", func(_ *Options, r *runner) { r.stopDelay = time.Second })
+		c.put(t.Context(), "mirror", config("n", "1", "v", "1"))
+		c.expectTasks("mirror", 1, "1")
+
+		restarted := make(chan error, 1)
+		go func() { restarted <- h.RestartTask(t.Context(), taskID("mirror", 0)) }()
+		synctest.Wait() // the task is stopping
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		began := time.Now()
+		h.BeforeJoin(ctx)
+
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("it was ready to join after %s, want 1s, when the task had stopped", took)
+		}
+		if err := <-restarted; err != nil {
+			t.Error(err)
+		}
+		c.expectTasks("mirror", 1, "1")
+	})
+}

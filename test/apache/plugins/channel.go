@@ -1,0 +1,153 @@
+package plugins
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"tributary/connect"
+)
+
+// ChannelVariable names the environment variable with the address of the JVM's end of the channel.
+const ChannelVariable = "TRIBUTARY_APACHE_CHANNEL"
+
+// event is what the JVM is told; its fields are those of java/tributary/apache/Channel.java.
+type event struct {
+	Event      string           `json:"event"`
+	Connector  string           `json:"connector,omitempty"`
+	Task       string           `json:"task,omitempty"`
+	Count      int              `json:"count,omitempty"`
+	Partitions []topicPartition `json:"partitions,omitempty"`
+	Record     *sinkRecord      `json:"record,omitempty"`
+	Block      string           `json:"block,omitempty"`
+	Point      string           `json:"point,omitempty"`
+}
+
+type topicPartition struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+}
+
+type sinkRecord struct {
+	Topic     string  `json:"topic"`
+	Partition int32   `json:"partition"`
+	Offset    int64   `json:"offset"`
+	Key       *string `json:"key"`
+	Value     *string `json:"value"`
+}
+
+// Channel tells the JVM of the tests what connectors see. Safe for concurrent use.
+type Channel struct {
+	url    string
+	blocks atomic.Int64
+
+	mu sync.Mutex
+	// commits are acknowledged records not yet told of, by connector and task.
+	commits map[[2]string]int
+	wake    chan struct{}
+}
+
+// NewChannel returns a channel to the JVM at url. Its Run must run.
+func NewChannel(url string) *Channel {
+	return &Channel{url: url, commits: map[[2]string]int{}, wake: make(chan struct{}, 1)}
+}
+
+// Run tells of acknowledged records until ctx ends: who acknowledges them must not wait.
+func (c *Channel) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.wake:
+		}
+		if err := c.flush(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+}
+
+func (c *Channel) flush(ctx context.Context) error {
+	c.mu.Lock()
+	commits := c.commits
+	c.commits = map[[2]string]int{}
+	c.mu.Unlock()
+	var events []event
+	for who, n := range commits {
+		events = append(events, event{Event: "commits", Connector: who[0], Task: who[1], Count: n})
+	}
+	if len(events) == 0 {
+		return nil
+	}
+	return c.tell(ctx, events...)
+}
+
+// committed counts an acknowledged record; the JVM hears of it a little later.
+func (c *Channel) committed(connector, task string) {
+	c.mu.Lock()
+	c.commits[[2]string{connector, task}]++
+	c.mu.Unlock()
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// tell returns when the JVM has taken the events. What a test's own code throws at them comes back as an error.
+func (c *Channel) tell(ctx context.Context, events ...event) error {
+	body, err := json.Marshal(events)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("tell the tests of %s: %w", events[0].Event, err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("the test refuses %s: %s", events[0].Event, text)
+	}
+	return nil
+}
+
+// block is a place where the test wants something to hang, as BlockingConnectorTest.Block: no cancelling ends it.
+type block struct {
+	channel   *Channel
+	id, point string
+}
+
+// arm makes the test wait for this block from now on.
+func (c *Channel) arm(point string) (*block, error) {
+	b := &block{channel: c, point: point, id: strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(c.blocks.Add(1), 10)}
+	return b, c.tell(context.Background(), event{Event: "arm", Block: b.id, Point: point})
+}
+
+// at hangs if this is the place, until the test lifts the block. It knows no context: that is its point.
+func (b *block) at(point string) error {
+	if b == nil || b.point != point {
+		return nil
+	}
+	return b.channel.tell(context.Background(), event{Event: "block", Block: b.id, Point: point})
+}
+
+func topicPartitions(in []connect.TopicPartition) []topicPartition {
+	out := make([]topicPartition, len(in))
+	for i, tp := range in {
+		out[i] = topicPartition{tp.Topic, tp.Partition}
+	}
+	return out
+}

@@ -1,0 +1,211 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"tributary/connect"
+)
+
+// idlePoll is how long a task with nothing left to send waits before it says so.
+const idlePoll = 100 * time.Millisecond
+
+// number is a setting that may be left out.
+func number(config map[string]string, key string, otherwise int64) (int64, error) {
+	text, ok := config[key]
+	if !ok {
+		return otherwise, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%s is %q, which is no whole number", key, text)
+	}
+	return n, nil
+}
+
+// testableSource is TestableSourceConnector: its tasks send numbered records.
+type testableSource struct {
+	channel *Channel
+	config  map[string]string
+	name    string
+}
+
+func (s *testableSource) Version() string               { return "some great version" }
+func (s *testableSource) ConfigDef() *connect.ConfigDef { return connect.NewConfigDef() }
+func (s *testableSource) NewTask() connect.SourceTask   { return &testableSourceTask{channel: s.channel} }
+
+func (s *testableSource) Start(ctx context.Context, _ connect.ConnectorContext, config map[string]string) error {
+	s.config, s.name = config, config["name"]
+	if err := s.channel.tell(ctx, event{Event: "connector-start", Connector: s.name}); err != nil {
+		return err
+	}
+	if config["connector.start.inject.error"] == "true" {
+		return errors.New("Injecting errors during connector start")
+	}
+	return nil
+}
+
+func (s *testableSource) TaskConfigs(_ context.Context, maxTasks int) ([]map[string]string, error) {
+	tasks, err := number(s.config, "num.tasks", int64(maxTasks))
+	if err != nil {
+		return nil, err
+	}
+	return taskConfigs(s.config, s.name, int(tasks)), nil
+}
+
+// taskConfigs gives each task the connector's configuration and an id.
+func taskConfigs(config map[string]string, name string, n int) []map[string]string {
+	out := make([]map[string]string, n)
+	for i := range out {
+		out[i] = maps.Clone(config)
+		out[i]["connector.name"], out[i]["task.id"] = name, name+"-"+strconv.Itoa(i)
+	}
+	return out
+}
+
+func (s *testableSource) Stop(ctx context.Context) error {
+	if err := s.channel.tell(ctx, event{Event: "connector-stop", Connector: s.name}); err != nil {
+		return err
+	}
+	if s.config["connector.stop.inject.error"] == "true" {
+		return errors.New("Injecting errors during connector stop")
+	}
+	return nil
+}
+
+// AlterOffsets implements connect.OffsetAlterer.
+func (s *testableSource) AlterOffsets(_ context.Context, config map[string]string, _ []connect.OffsetChange) (bool, error) {
+	return config["alter.offsets.result"] == "true", nil
+}
+
+// ExactlyOnceSupport implements connect.ExactlyOnceSupporter.
+func (s *testableSource) ExactlyOnceSupport(config map[string]string) connect.ExactlyOnceSupport {
+	switch config["custom.exactly.once.support"] {
+	case "supported":
+		return connect.ExactlyOnceSupported
+	case "unsupported":
+		return connect.ExactlyOnceUnsupported
+	}
+	return connect.ExactlyOnceUnknown
+}
+
+// testableSourceTask sends records whose keys, values and offsets are the numbers from 1 or from where it left off.
+type testableSourceTask struct {
+	channel              *Channel
+	connector, id, topic string
+	partition            *connect.SourcePartition
+	sent, first, max     int64
+	perPoll, perSecond   int64
+	began                time.Time
+}
+
+// Version implements connect.Versioned.
+func (t *testableSourceTask) Version() string { return "unknown" }
+
+func (t *testableSourceTask) Start(ctx context.Context, tc connect.TaskContext, config map[string]string) error {
+	t.connector, t.id, t.topic = config["connector.name"], config["task.id"], config["topic"]
+	if t.topic == "" {
+		t.topic = "sequential-topic"
+	}
+	var errs [3]error
+	t.perPoll, errs[0] = number(config, "messages.per.poll", 1)
+	t.perSecond, errs[1] = number(config, "throughput", -1)
+	t.max, errs[2] = number(config, "max.messages", 1<<62)
+	if err := errors.Join(errs[:]...); err != nil {
+		return err
+	}
+	t.partition = connect.NewSourcePartition(map[string]any{"task.id": t.id})
+	offsets, err := tc.Offsets().Offsets(ctx, []*connect.SourcePartition{t.partition})
+	if err != nil {
+		return err
+	}
+	if saved, ok := offsets[0]["saved"]; ok {
+		if t.first, err = whole(saved); err != nil {
+			return err
+		}
+	}
+	t.sent, t.began = t.first, time.Now()
+	if err := t.channel.tell(ctx, event{Event: "task-start", Connector: t.connector, Task: t.id}); err != nil {
+		return err
+	}
+	if config["task-"+t.id+".start.inject.error"] == "true" {
+		return errors.New("Injecting errors during task start")
+	}
+	return nil
+}
+
+// whole is a number of a committed offset.
+func whole(v any) (int64, error) {
+	n, err := strconv.ParseInt(fmt.Sprint(v), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("the committed offset %v is no whole number", v)
+	}
+	return n, nil
+}
+
+func (t *testableSourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) {
+	if t.sent >= t.max {
+		return nil, sleep(ctx, idlePoll)
+	}
+	if t.perSecond > 0 {
+		due := t.began.Add(time.Duration(t.sent-t.first) * time.Second / time.Duration(t.perSecond))
+		if err := sleep(ctx, time.Until(due)); err != nil {
+			return nil, err
+		}
+	}
+	n := min(t.max-t.sent, t.perPoll)
+	if err := t.channel.tell(ctx, event{Event: "records", Connector: t.connector, Task: t.id, Count: int(n)}); err != nil {
+		return nil, err
+	}
+	out := make([]*connect.SourceRecord, n)
+	for i := range out {
+		out[i] = t.next()
+	}
+	return out, nil
+}
+
+// next makes the next record.
+func (t *testableSourceTask) next() *connect.SourceRecord {
+	t.sent++
+	text := t.id + "-" + strconv.FormatInt(t.sent, 10)
+	return &connect.SourceRecord{
+		Record: connect.Record{
+			Topic: t.topic, Partition: connect.PartitionUnset, Timestamp: connect.NoTimestamp,
+			KeySchema: connect.StringSchema, Key: "key-" + text,
+			ValueSchema: connect.StringSchema, Value: "value-" + text,
+			Headers: []connect.Header{{Key: "header-" + strconv.FormatInt(t.sent, 10), Schema: int64Schema, Value: t.sent}},
+		},
+		SourcePartition: t.partition,
+		SourceOffset:    connect.OffsetMap{"saved": t.sent},
+	}
+}
+
+var int64Schema = &connect.Schema{Type: connect.Int64}
+
+// CommitRecord implements connect.RecordCommitter.
+func (t *testableSourceTask) CommitRecord(*connect.SourceRecord, *connect.RecordMetadata) {
+	t.channel.committed(t.connector, t.id)
+}
+
+func (t *testableSourceTask) Stop(ctx context.Context) error {
+	return t.channel.tell(ctx, event{Event: "task-stop", Connector: t.connector, Task: t.id})
+}
+
+// sleep waits, unless the task is to stop.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

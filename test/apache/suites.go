@@ -1,0 +1,57 @@
+package main
+
+const (
+	mirrorTests  = "org.apache.kafka.connect.mirror.integration."
+	connectTests = "org.apache.kafka.connect.integration."
+)
+
+// Reasons why a method does not apply.
+const (
+	readsReporter = "reads the metrics through a Java reporter inside the worker"
+	readsRegistry = "reads the metrics registry of a worker in the test's JVM"
+	readsJavaLog  = "reads the log lines of a worker in the test's JVM"
+	javaAdmin     = "needs Java's ForwardingAdmin inside the worker"
+	javaExtension = "needs a Java REST extension inside the worker"
+	mocksHerders  = "mocks the herder in the test's JVM"
+)
+
+var mirrorMetrics = map[string]string{
+	"testConnectorMetricsNew":          readsReporter,
+	"testConnectorMetricsLegacy":       readsReporter,
+	"testConnectorMetricsDefault":      readsReporter,
+	"testConnectorMetricsNewAndLegacy": readsReporter,
+}
+
+// suites are the classes to run, in this order.
+var suites = []suite{
+	{Class: mirrorTests + "MirrorConnectorsIntegrationBaseTest", Skip: mirrorMetrics, Quick: []string{"testReplication"}},
+	{Class: mirrorTests + "IdentityReplicationIntegrationTest", Skip: mirrorMetrics, Quick: []string{"testOneWayReplicationWithAutoOffsetSync"}},
+	{Class: mirrorTests + "MirrorConnectorsIntegrationSSLTest", Skip: mirrorMetrics},
+	{Class: mirrorTests + "MirrorConnectorsIntegrationTransactionsTest", Skip: mirrorMetrics},
+	{Class: mirrorTests + "MirrorConnectorsIntegrationExactlyOnceTest", Skip: mirrorMetrics},
+	{Class: mirrorTests + "DedicatedMirrorIntegrationTest", Quick: []string{"testSingleNodeCluster"}},
+	{Class: connectTests + "ConnectorValidationIntegrationTest", TestWorker: true},
+	{Class: connectTests + "ConnectorClientPolicyIntegrationTest", TestWorker: true},
+	{Class: connectTests + "SessionedProtocolIntegrationTest", TestWorker: true, Quick: []string{"ensureInternalEndpointIsSecured"}},
+	{Class: connectTests + "InternalTopicsIntegrationTest", TestWorker: true},
+	{Class: connectTests + "ConnectorTopicsIntegrationTest", TestWorker: true},
+	{Class: connectTests + "RebalanceSourceConnectorsIntegrationTest", TestWorker: true},
+	{Class: connectTests + "ConnectWorkerIntegrationTest", TestWorker: true, Skip: map[string]string{
+		"testPollTimeoutExpiry": readsJavaLog,
+	}},
+	{Class: connectTests + "ConnectorRestartApiIntegrationTest", TestWorker: true},
+	{Class: connectTests + "OffsetsApiIntegrationTest", TestWorker: true},
+	{Class: connectTests + "ErrorHandlingIntegrationTest", TestWorker: true},
+	{Class: connectTests + "TransformationIntegrationTest", TestWorker: true},
+	{Class: connectTests + "SourceConnectorsIntegrationTest", TestWorker: true},
+	{Class: connectTests + "SinkConnectorsIntegrationTest", TestWorker: true},
+	{Class: connectTests + "ExampleConnectIntegrationTest", TestWorker: true},
+	{Class: connectTests + "ExactlyOnceSourceIntegrationTest", TestWorker: true},
+	{Class: connectTests + "BlockingConnectorTest", TestWorker: true},
+	{Class: connectTests + "StandaloneWorkerIntegrationTest", TestWorker: true},
+	{Class: mirrorTests + "MirrorConnectorsWithCustomForwardingAdminIntegrationTest", WhollySkipped: javaAdmin},
+	{Class: connectTests + "MonitorableSourceIntegrationTest", WhollySkipped: readsRegistry},
+	{Class: connectTests + "MonitorableSinkIntegrationTest", WhollySkipped: readsRegistry},
+	{Class: connectTests + "RestExtensionIntegrationTest", WhollySkipped: javaExtension},
+	{Class: connectTests + "RestForwardingIntegrationTest", WhollySkipped: mocksHerders},
+}
