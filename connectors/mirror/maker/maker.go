@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"strings"
 	"sync"
 	"syscall"
@@ -155,8 +154,8 @@ func (m *mirrorMaker) start() error {
 func (m *mirrorMaker) checkConnectors(f Flow, w *cli.Worker) []error {
 	var errs []error
 	said := map[string]bool{}
-	for _, class := range connectors {
-		err := w.CheckConnector(context.Background(), m.config.ConnectorProps(f, class, m.known().Connector))
+	for _, props := range m.connectors(f) {
+		err := w.CheckConnector(context.Background(), props)
 		if err == nil {
 			continue
 		}
@@ -184,6 +183,12 @@ func (m *mirrorMaker) say() {
 		"flows", strings.Join(mirrors, ","), "heartbeats_only", strings.Join(heartbeats, ","))
 	if m.config.Implied {
 		m.log.Info("The file has no clusters line: mirroring the cluster source into the cluster target")
+	}
+	for _, f := range m.flows {
+		off := checkpointsOff(m.config.ConnectorProps(f, checkpointConnector, m.known().Connector))
+		if m.config.Enabled(f) && off != "" {
+			m.log.Info("The flow has no checkpoints: offsets of consumer groups are not translated", "flow", f.String(), "because", off)
+		}
 	}
 	for _, unread := range m.config.UnreadKeys(m.known()) {
 		m.log.Warn(unread)
@@ -295,11 +300,38 @@ func (m *mirrorMaker) runHeartbeats(ctx context.Context, f Flow, w *cli.Worker) 
 	}
 }
 
-// connectors are posted in this order.
-var connectors = []string{
+const checkpointConnector = "org.apache.kafka.connect.mirror.MirrorCheckpointConnector"
+
+// connectorClasses are posted in this order.
+var connectorClasses = []string{
 	"org.apache.kafka.connect.mirror.MirrorSourceConnector",
 	"org.apache.kafka.connect.mirror.MirrorHeartbeatConnector",
-	"org.apache.kafka.connect.mirror.MirrorCheckpointConnector",
+	checkpointConnector,
+}
+
+// connectors returns the configurations of a flow's connectors, in the order in which they are posted. Without
+// checkpoints, or the offset syncs that they are made of, a flow has no MirrorCheckpointConnector: it refuses to run,
+// and in Java, too, the others run without it.
+func (m *mirrorMaker) connectors(f Flow) []map[string]string {
+	var out []map[string]string
+	known := m.known().Connector
+	for _, class := range connectorClasses {
+		props := m.config.ConnectorProps(f, class, known)
+		if class != checkpointConnector || checkpointsOff(props) == "" {
+			out = append(out, props)
+		}
+	}
+	return out
+}
+
+// checkpointsOff returns the setting by which a flow has no checkpoints, or "".
+func checkpointsOff(props map[string]string) string {
+	for _, key := range []string{"emit.checkpoints.enabled", "emit.offset-syncs.enabled"} {
+		if strings.EqualFold(strings.TrimSpace(props[key]), "false") {
+			return key + "=false"
+		}
+	}
+	return ""
 }
 
 // postRetry is the pause before a connector is posted again that could not be.
@@ -308,10 +340,7 @@ const postRetry = 2 * time.Second
 // post writes the connectors of a flow to its config topic where they are not there
 // yet or the file says otherwise. The worker that becomes leader does it.
 func (m *mirrorMaker) post(ctx context.Context, f Flow, h herder.Herder, log *slog.Logger) {
-	known := m.known().Connector
-	for _, class := range connectors {
-		want := map[string]string{}
-		maps.Copy(want, m.config.ConnectorProps(f, class, known))
+	for _, want := range m.connectors(f) {
 		name := want["name"]
 		for {
 			err := putIfChanged(ctx, h, name, want)

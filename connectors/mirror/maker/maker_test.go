@@ -146,6 +146,31 @@ func TestConnectorsAreWrittenOnceAndAgainWhenTheFileSaysOtherwise(t *testing.T) 
 	}
 }
 
+func TestAFlowWithoutCheckpointsHasNoCheckpointConnectorAndRuns(t *testing.T) {
+	for _, off := range []string{"emit.offset-syncs.enabled=false", "source->target.emit.checkpoints.enabled=False"} {
+		t.Run(off, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			var out bytes.Buffer
+			log, _ := logging.New(&out, logging.Options{})
+			file := "source.bootstrap.servers=127.0.0.1:1\ntarget.bootstrap.servers=127.0.0.1:1\nlisteners=http://127.0.0.1:0\n" + off + "\n"
+			if err := Run(ctx, properties(file), nil, standard.Plugins(), log); err != nil {
+				t.Fatal(err)
+			}
+			if want := "offsets of consumer groups are not translated flow=source->target"; !strings.Contains(out.String(), want) {
+				t.Errorf("%q is not in:\n%s", want, out.String())
+			}
+
+			m := &mirrorMaker{config: parse(t, file), log: log}
+			g := &group{configs: map[string]storage.ConnectorConfig{}}
+			m.post(t.Context(), Flow{"source", "target"}, g, log)
+			if diff := cmp.Diff([]string{"MirrorSourceConnector", "MirrorHeartbeatConnector"}, g.written); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestAConnectorThatIsRefusedIsToldAndTheOthersAreWritten(t *testing.T) {
 	var out bytes.Buffer
 	log, _ := logging.New(&out, logging.Options{})
