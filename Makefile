@@ -3,6 +3,7 @@
 # make chaos   five minutes of kills on real brokers, with and without exactly-once (CHAOS_SECONDS, CHAOS_SEED)
 # make demo    two embedded clusters, two workers, a mirror between them (DEMO_SECONDS=20 ends by itself)
 # make bench   figures beside Java MirrorMaker 2 on real brokers (needs java and mvn)
+# make apache-suite   Apache Kafka's own integration tests on the binaries (needs a JDK and mvn; APACHE_ONLY=OffsetsApi)
 # make lint    gofmt, go vet, staticcheck, import rules
 # make check   lint, test and the race detector: what .ci/run does
 GO       ?= go
@@ -15,7 +16,7 @@ UNIT      = $(shell $(GO) list ./... | grep -v -e /test/compat -e /test/chaos)
 # Packages with goroutines of their own.
 RACE      = ./connect/... ./connectors/... ./storage/... ./rest/... ./internal/kafka ./internal/metrics ./internal/logging
 
-.PHONY: build test unit compat chaos demo bench lint race check clean
+.PHONY: build test unit compat chaos demo bench apache-suite lint race check clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w $(STAMP)' -o bin/ $(BINARIES:%=./cmd/%)
@@ -36,6 +37,9 @@ demo: build
 
 bench: build
 	./test/bench/run.sh
+
+apache-suite: build
+	./test/apache/run.sh
 
 lint:
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'gofmt -w these files' >&2; exit 1; }

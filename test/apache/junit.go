@@ -56,6 +56,9 @@ func prepare(ctx context.Context, opts options, dir string) (*junit, error) {
 	if err := compile(ctx, classes, jars); err != nil {
 		return nil, err
 	}
+	if err := unpackTestPlugins(ctx, classes, jars); err != nil {
+		return nil, err
+	}
 	if j.bin, err = filepath.Abs(opts.Bin); err != nil {
 		return nil, err
 	}
@@ -92,6 +95,21 @@ func compile(ctx context.Context, classes, jars string) error {
 	args := append([]string{"-nowarn", "-d", classes, "-cp", filepath.Join(jars, "*")}, sources...)
 	if output, err := exec.CommandContext(ctx, jdkTool("javac"), args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("compile test/apache/java: %w\n%s", err, output)
+	}
+	return nil
+}
+
+// unpackTestPlugins lays the sources of plugins that some tests compile beside the classes: they are looked for in
+// folders, as Kafka's own build has them, not in jars.
+func unpackTestPlugins(ctx context.Context, classes, jars string) error {
+	tests, err := filepath.Glob(filepath.Join(jars, "connect-runtime-*-test.jar"))
+	if err != nil || len(tests) != 1 {
+		return fmt.Errorf("there is not one jar with Connect's tests in %s: %v", jars, tests)
+	}
+	command := exec.CommandContext(ctx, jdkTool("jar"), "--extract", "--file="+tests[0], "test-plugins")
+	command.Dir = classes
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("unpack the test plugins: %w\n%s", err, output)
 	}
 	return nil
 }

@@ -19,10 +19,17 @@ const DefaultVersion = "4.3.1"
 // doneMark is a file in a complete folder of jars; it holds the digest of the POM that they come from.
 const doneMark = ".done"
 
-// installed gives the folder with the jars of a Kafka version, and fetches them if they are not there. Two test
-// binaries at once do not fight: one fetches, the other waits for it.
+// installed gives the folder with the jars of a Kafka version.
 func installed(version string) (dir string, err error) {
-	pom, digest, err := findPOM()
+	major, _, _ := strings.Cut(version, ".")
+	return Jars("compat", "kafka-"+version, "-Dkafka.version="+version, "-Pkafka-"+major)
+}
+
+// Jars gives the folder with the jars that the POM of a folder of test asks for, and fetches them with Maven if they
+// are not there. name and the POM's text decide whether they are, so options that change the jars belong into name.
+// Two processes at once do not fight: one fetches, the other waits for it.
+func Jars(folder, name string, options ...string) (dir string, err error) {
+	pom, digest, err := findPOM(folder)
 	if err != nil {
 		return "", err
 	}
@@ -30,7 +37,7 @@ func installed(version string) (dir string, err error) {
 	if err != nil {
 		return "", err
 	}
-	dir = filepath.Join(cache, "tributary", "kafka-"+version)
+	dir = filepath.Join(cache, "tributary", name)
 	if isComplete(dir, digest) {
 		return dir, nil
 	}
@@ -48,7 +55,7 @@ func installed(version string) (dir string, err error) {
 	if isComplete(dir, digest) {
 		return dir, nil
 	}
-	return dir, fetch(pom, version, digest, dir)
+	return dir, fetch(pom, digest, dir, options)
 }
 
 func isComplete(dir, digest string) bool {
@@ -57,14 +64,12 @@ func isComplete(dir, digest string) bool {
 }
 
 // fetch copies the jars into a folder beside dir, marks it as complete and renames it, so that dir is whole or absent.
-func fetch(pom, version, digest, dir string) error {
+func fetch(pom, digest, dir string, options []string) error {
 	part := dir + ".part"
 	if err := os.RemoveAll(part); err != nil {
 		return err
 	}
-	major, _, _ := strings.Cut(version, ".")
-	maven := exec.Command("mvn", "-q", "-B", "-f", pom, "-Dkafka.version="+version, "-Pkafka-"+major,
-		"dependency:copy-dependencies", "-DoutputDirectory="+part)
+	maven := exec.Command("mvn", append([]string{"-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DoutputDirectory=" + part}, options...)...)
 	if output, err := maven.CombinedOutput(); err != nil {
 		return fmt.Errorf("mvn dependency:copy-dependencies: %w\n%s", err, output)
 	}
@@ -78,13 +83,13 @@ func fetch(pom, version, digest, dir string) error {
 }
 
 // findPOM looks for the module's root above the working directory, which for a test is its package's folder.
-func findPOM() (path, digest string, err error) {
+func findPOM(folder string) (path, digest string, err error) {
 	start, err := os.Getwd()
 	if err != nil {
 		return "", "", err
 	}
 	for dir := start; ; dir = filepath.Dir(dir) {
-		path := filepath.Join(dir, "test", "compat", "pom.xml")
+		path := filepath.Join(dir, "test", folder, "pom.xml")
 		text, err := os.ReadFile(path)
 		if err == nil {
 			sum := sha256.Sum256(text)
@@ -94,7 +99,7 @@ func findPOM() (path, digest string, err error) {
 			return "", "", err
 		}
 		if dir == filepath.Dir(dir) {
-			return "", "", fmt.Errorf("no test/compat/pom.xml in or above %s: run from within the project", start)
+			return "", "", fmt.Errorf("no test/%s/pom.xml in or above %s: run from within the project", folder, start)
 		}
 	}
 }

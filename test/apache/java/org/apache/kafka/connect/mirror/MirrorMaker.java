@@ -63,7 +63,7 @@ public class MirrorMaker {
     public void taskConfigs(SourceAndTarget flow, String connector, Callback<List<TaskInfo>> callback) {
         try {
             HttpResponse<String> response = get(flow, "/connectors/" + connector + "/tasks");
-            if (response.statusCode() == 409 || response.body().contains("rebalance")) {
+            if (response.statusCode() != 200 && response.body().contains("rebalance")) {
                 throw new RebalanceNeededException(response.body());
             }
             callback.onCompletion(null, read(response, new TypeReference<>() { }));
