@@ -11,6 +11,7 @@ import (
 	"tributary/connect"
 	"tributary/connect/plugin"
 	"tributary/connect/worker"
+	"tributary/internal/jregex"
 )
 
 // Validator checks connector configurations, for requests that create or change a
@@ -278,8 +279,14 @@ func (c *check) checkSink() {
 		regex.fail(message)
 	}
 	names, _ := topics.value.([]string)
-	if dlq := strings.TrimSpace(deref(c.config["errors.deadletterqueue.topic.name"])); dlq != "" && hasTopics && slices.Contains(names, dlq) {
-		topics.fail(fmt.Sprintf("The DLQ topic '%s' may not be included in the list of topics ('topics=[%s]') consumed by the connector", dlq, strings.Join(names, ", ")))
+	if dlq := strings.TrimSpace(deref(c.config["errors.deadletterqueue.topic.name"])); dlq != "" {
+		if hasTopics && slices.Contains(names, dlq) {
+			topics.fail(fmt.Sprintf("The DLQ topic '%s' may not be included in the list of topics ('topics=[%s]') consumed by the connector", dlq, strings.Join(names, ", ")))
+		}
+		// An expression that is none is the key's own error.
+		if pattern, err := jregex.Compile(byRegex); hasRegex && err == nil && pattern.MatchString(dlq) {
+			regex.fail(fmt.Sprintf("The DLQ topic '%s' may not be matched by the regex for the topics ('topics.regex=%s') consumed by the connector", dlq, byRegex))
+		}
 	}
 	group := c.validator.GroupID
 	if group == "" {

@@ -10,6 +10,8 @@ const integration = "org.apache.kafka.connect.integration."
 // Plugins returns the connectors and transformations of Apache's tests.
 func Plugins(c *Channel) []plugin.Plugin {
 	const testable, blocking = integration + "Testable", integration + "BlockingConnectorTest$"
+	// Classes that cannot be instantiated have no like here: a worker says of them what it says of any unknown class.
+	const validation = integration + "ConnectorValidationIntegrationTest$TestConverterWith"
 	connector := func(kind plugin.Kind, class, task, version string, make func() any) plugin.Plugin {
 		return plugin.Plugin{Class: class, Kind: kind, TaskClass: task, Version: version, New: make}
 	}
@@ -31,6 +33,7 @@ func Plugins(c *Channel) []plugin.Plugin {
 			func() any { return &errantSink{testableSink{channel: c}} }),
 		connector(plugin.Sink, integration+"ConnectWorkerIntegrationTest$EmptyTaskConfigsConnector", integration+"ConnectWorkerIntegrationTest$SimpleTask", "0.0",
 			func() any { return emptyConfigs{} }),
+		connector(plugin.Sink, "test.plugins.InnocuousSinkConnector", integration+"ConnectWorkerIntegrationTest$SimpleTask", "0.0", func() any { return emptyConfigs{} }),
 		blockingConnectorOf("BlockingConnector", ""),
 		blockingConnectorOf("InitializeBlockingConnector", connectorInitialize),
 		blockingConnectorOf("ConfigBlockingConnector", connectorConfig),
@@ -39,6 +42,10 @@ func Plugins(c *Channel) []plugin.Plugin {
 		blockingSourceOf("TaskInitializeBlockingSourceConnector", "InitializeBlockingSourceTask", sourceTaskInitialize),
 		blockingSinkOf("BlockingSinkConnector", "BlockingSinkTask", ""),
 		blockingSinkOf("TaskInitializeBlockingSinkConnector", "InitializeBlockingSinkTask", sinkTaskInitialize),
+		{Class: validation + "NoConfigDef", Kind: plugin.Converter, New: func() any { return keyConverter{} }},
+		{Class: validation + "NoConfigDef", Kind: plugin.HeaderConverter, New: func() any { return headerConverter{} }},
+		{Class: validation + "SinglePropertyConfigDef", Kind: plugin.Converter, New: func() any { return definedKeyConverter{} }},
+		{Class: validation + "SinglePropertyConfigDef", Kind: plugin.HeaderConverter, New: func() any { return definedHeaderConverter{} }},
 		{Class: integration + "ErrorHandlingIntegrationTest$FaultyPassthrough", Kind: plugin.Transformation, Version: "1.0", New: func() any { return &faultyPassthrough{} }},
 	}
 }
