@@ -78,7 +78,7 @@ func (s *Server) serveBy(find func(r *http.Request) (*call, error), handle handl
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			ctx = context.WithoutCancel(ctx)
 		}
-		ctx, cancel := context.WithTimeout(ctx, s.opts.RequestTimeout)
+		ctx, cancel := context.WithTimeout(ctx, s.limited(s.opts.RequestTimeout))
 		defer cancel()
 		defer context.AfterFunc(s.ctx, cancel)()
 		a, err := handle(ctx, c)

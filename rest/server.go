@@ -58,6 +58,9 @@ type Options struct {
 
 	// RequestTimeout bounds a request, HealthTimeout a health check: 90 s and 10 s.
 	RequestTimeout, HealthTimeout time.Duration
+	// Limit, if set, is asked at every request and shortens both where it is positive:
+	// tests that wait for a time-out need not wait for Java's.
+	Limit func() time.Duration
 	// RebalanceWait is how long a write waits for a rebalance to pass before it is
 	// refused: 8 s. Negative is not at all.
 	RebalanceWait time.Duration
@@ -152,6 +155,16 @@ func New(opts Options) (*Server, error) {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.mounts.Store(&mounts{})
 	return s, nil
+}
+
+// limited is a time limit, or what Options.Limit makes of it now.
+func (s *Server) limited(limit time.Duration) time.Duration {
+	if s.opts.Limit != nil {
+		if now := s.opts.Limit(); now > 0 {
+			return min(limit, now)
+		}
+	}
+	return limit
 }
 
 // newEndpoint reads listeners and puts a handler behind them.

@@ -210,6 +210,29 @@ func TestRequestsTimeOutWithTheStage(t *testing.T) {
 	}
 }
 
+func TestATestMayShortenTheTimeouts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var limit time.Duration
+		s := newServer(t, func(o *Options) { o.Limit = func() time.Duration { return limit } })
+		s.SetHerder(&fakeHerder{fail: func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() }})
+		for _, now := range []struct{ limit, request, health time.Duration }{
+			{0, 90 * time.Second, 10 * time.Second},
+			{time.Second, time.Second, time.Second},
+			{time.Minute, time.Minute, 10 * time.Second},
+			{0, 90 * time.Second, 10 * time.Second},
+		} {
+			limit = now.limit
+			for path, want := range map[string]time.Duration{"/connectors/hb/status": now.request, "/health": now.health} {
+				began := time.Now()
+				w := ask(s, "GET", path, "")
+				if took := time.Since(began); w.Code != 500 || took != want {
+					t.Errorf("limit %s: GET %s answered %d after %s, want 500 after %s", limit, path, w.Code, took, want)
+				}
+			}
+		}
+	})
+}
+
 func TestWritesGoOnWhenTheClientHasGoneAndReadsDoNot(t *testing.T) {
 	for method, want := range map[string]error{http.MethodGet: context.Canceled, http.MethodDelete: nil} {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -32,7 +32,7 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), s.opts.HealthTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), s.limited(s.opts.HealthTimeout))
 	defer cancel()
 	herders := s.mounts.Load().order
 	if len(herders) == 0 {

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/hashicorp/go-multierror"
@@ -35,6 +36,8 @@ type Program struct {
 	Stderr  io.Writer
 	// Context, if set, ends the run as a signal would; tests use it.
 	Context context.Context
+	// RESTLimit, if set, is rest.Options.Limit.
+	RESTLimit func() time.Duration
 	// levels rule the loggers that Logger makes.
 	levels *logging.Levels
 }
@@ -49,6 +52,12 @@ func WithPlugins(plugins ...plugin.Plugin) Option {
 
 // WithContext ends the run when ctx does.
 func WithContext(ctx context.Context) Option { return func(p *Program) { p.Context = ctx } }
+
+// WithRESTLimit shortens the time limits of REST requests while limit returns a positive
+// value, for tests that wait for them.
+func WithRESTLimit(limit func() time.Duration) Option {
+	return func(p *Program) { p.RESTLimit = limit }
+}
 
 // WithOutput sends what the program prints elsewhere than to the process's own.
 func WithOutput(stdout, stderr io.Writer) Option {

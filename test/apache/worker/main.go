@@ -18,16 +18,19 @@ func main() {
 }
 
 func run() int {
+	programs := map[string]func(args []string, options ...cli.Option) int{"connect-distributed": cli.Distributed, "connect-standalone": cli.Standalone}
+	program, ok := programs[filepath.Base(os.Args[0])]
+	if !ok {
+		fmt.Fprintln(os.Stderr, "Call this program connect-distributed or connect-standalone.")
+		return cli.ExitUsage
+	}
 	channel := plugins.NewChannel(os.Getenv(plugins.ChannelVariable))
 	ctx, cancel := context.WithCancel(context.Background())
 	told := make(chan error, 1)
 	go func() { told <- channel.Run(ctx) }()
-	programs := map[string]func(args []string, options ...cli.Option) int{"connect-distributed": cli.Distributed, "connect-standalone": cli.Standalone}
-	program, ok := programs[filepath.Base(os.Args[0])]
-	if !ok {
-		program = cli.Distributed
-	}
-	code := program(os.Args[1:], cli.WithPlugins(standard.Plugins()...), cli.WithPlugins(plugins.Plugins(channel)...))
+	o := &orders{in: os.Stdin}
+	go o.follow()
+	code := program(os.Args[1:], cli.WithRESTLimit(o.restLimit), cli.WithPlugins(standard.Plugins()...), cli.WithPlugins(plugins.Plugins(channel)...))
 	cancel()
 	if err := <-told; err != nil {
 		fmt.Fprintln(os.Stderr, "The tests were not told of all acknowledged records:", err)
