@@ -83,6 +83,8 @@ type Server struct {
 	router      chi.Router
 	mounts      atomic.Pointer[mounts]
 	mounting    sync.Mutex
+	// made is when the worker began to start.
+	made time.Time
 
 	// ctx ends when a shutdown stops waiting for requests.
 	ctx     context.Context
@@ -130,7 +132,7 @@ func New(opts Options) (*Server, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{opts: opts, log: opts.Logger}
+	s := &Server{opts: opts, log: opts.Logger, made: time.Now()}
 	origins, err := parseCrossOrigin(opts.AllowedOrigins, opts.AllowedMethods)
 	if err != nil {
 		return nil, err

@@ -147,8 +147,9 @@ func TestHTTPSListenersNeedTLS(t *testing.T) {
 
 func TestAWorkerWithoutHerderIsStarting(t *testing.T) {
 	s := newServer(t, nil)
+	s.made = time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
 	for path, want := range map[string]string{
-		"/health":     "< 503\n< Content-Type: application/json\n" + `{"status":"starting","message":"Worker is still starting up."}`,
+		"/health":     "< 503\n< Content-Type: application/json\n" + `{"status":"starting","message":"Worker is still starting up. The worker is currently initializing and reading to the end of internal topics, which began at 2024-05-06T07:08:09.000Z."}`,
 		"/connectors": "< 503\n< Content-Type: application/json\n" + `{"error_code":503,"message":"Worker is still starting up."}`,
 		"/":           "< 200\n< Content-Type: application/json\n" + `{"version":"4.3.1","commit":"26b251a451ce941d","kafka_cluster_id":""}`,
 	} {
@@ -165,11 +166,12 @@ func TestHealthIsThatOfTheWorstHerder(t *testing.T) {
 		status int
 		health api.WorkerHealth
 	}{
-		"healthy":         {&fakeHerder{}, 200, api.WorkerHealth{Status: "healthy", Message: "Worker has completed startup and is ready to handle requests."}},
-		"starting":        {&fakeHerder{fail: always(&herder.NotReadyError{Message: "Worker is still starting up."})}, 503, api.WorkerHealth{Status: "starting", Message: "Worker is still starting up."}},
-		"starting, stage": {&fakeHerder{fail: always(&herder.NotReadyError{Message: "The worker is reading."})}, 503, api.WorkerHealth{Status: "starting", Message: "Worker is still starting up. The worker is reading."}},
-		"hanging":         {&fakeHerder{fail: hang}, 500, api.WorkerHealth{Status: "unhealthy", Message: "Worker was unable to handle this request and may be unable to handle other requests."}},
-		"hanging, stage":  {&fakeHerder{fail: hang, stage: "The worker is currently asleep."}, 500, api.WorkerHealth{Status: "unhealthy", Message: "Worker was unable to handle this request and may be unable to handle other requests. The worker is currently asleep."}},
+		"healthy":                  {&fakeHerder{}, 200, api.WorkerHealth{Status: "healthy", Message: "Worker has completed startup and is ready to handle requests."}},
+		"starting":                 {&fakeHerder{fail: always(&herder.NotReadyError{Message: "Worker is still starting up."})}, 503, api.WorkerHealth{Status: "starting", Message: "Worker is still starting up."}},
+		"starting, herder's stage": {&fakeHerder{fail: always(&herder.NotReadyError{Message: "Worker is still starting up."}), stage: "The worker is currently awake."}, 503, api.WorkerHealth{Status: "starting", Message: "Worker is still starting up. The worker is currently awake."}},
+		"starting, stage":          {&fakeHerder{fail: always(&herder.NotReadyError{Message: "The worker is reading."})}, 503, api.WorkerHealth{Status: "starting", Message: "Worker is still starting up. The worker is reading."}},
+		"hanging":                  {&fakeHerder{fail: hang}, 500, api.WorkerHealth{Status: "unhealthy", Message: "Worker was unable to handle this request and may be unable to handle other requests."}},
+		"hanging, stage":           {&fakeHerder{fail: hang, stage: "The worker is currently asleep."}, 500, api.WorkerHealth{Status: "unhealthy", Message: "Worker was unable to handle this request and may be unable to handle other requests. The worker is currently asleep."}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -36,7 +36,7 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	herders := s.mounts.Load().order
 	if len(herders) == 0 {
-		s.reply(w, r, unwell(http.StatusServiceUnavailable, "starting", messageStarting, ""))
+		s.reply(w, r, unwell(http.StatusServiceUnavailable, "starting", messageStarting, herder.CurrentStage(herder.StageInitializing, s.made)))
 		return
 	}
 	for _, h := range herders {
@@ -46,7 +46,11 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 		case err == nil:
 			continue
 		case errors.As(err, &starting):
-			s.reply(w, r, unwell(http.StatusServiceUnavailable, "starting", messageStarting, starting.Message))
+			detail := starting.Message
+			if detail == messageStarting {
+				detail = stageOf(h)
+			}
+			s.reply(w, r, unwell(http.StatusServiceUnavailable, "starting", messageStarting, detail))
 		case errors.Is(err, context.DeadlineExceeded):
 			s.reply(w, r, unwell(http.StatusInternalServerError, "unhealthy", messageUnhealthy, stageOf(h)))
 		default:

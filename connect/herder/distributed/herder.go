@@ -189,7 +189,7 @@ func New(opts Options) (*Herder, error) {
 // could not start.
 func (h *Herder) Run(ctx context.Context) error {
 	defer close(h.ended)
-	reading := h.stages.enter("initializing and reading to the end of internal topics")
+	reading := h.stages.enter(herder.StageInitializing)
 	defer h.opts.Offsets.Stop()
 	defer h.opts.Statuses.Stop()
 	defer h.opts.Configs.Stop()

@@ -37,10 +37,8 @@ func (h *Herder) Stage() string {
 	case last == nil:
 		return ""
 	case last.ended.IsZero():
-		return fmt.Sprintf("The worker is currently %s, which began at %s.", last.what, instant(last.began))
+		return herder.CurrentStage(last.what, last.began)
 	default:
-		return fmt.Sprintf("The last operation the worker completed was %s, which began at %s and completed at %s.", last.what, instant(last.began), instant(last.ended))
+		return fmt.Sprintf("The last operation the worker completed was %s, which began at %s and completed at %s.", last.what, herder.StageInstant(last.began), herder.StageInstant(last.ended))
 	}
 }
-
-func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
