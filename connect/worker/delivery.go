@@ -27,9 +27,11 @@ const sendRetryPause = 100 * time.Millisecond
 // One goroutine, run, owns opening and replacing the producer; the lane's goroutine
 // calls send; the producer's goroutines call complete.
 type delivery struct {
-	spec      ProducerSpec
-	open      ProducerFactory
-	commit    connect.RecordCommitter // nil if the task does not want to know
+	spec   ProducerSpec
+	open   ProducerFactory
+	commit connect.RecordCommitter // nil if the task does not want to know
+	// judge decides about records that cannot be written; nil leaves it to tolerance.
+	judge     connect.RecordFailureHandler
 	tolerance *tolerance
 	metrics   *taskMetrics
 	logger    *slog.Logger
@@ -65,8 +67,11 @@ type delivery struct {
 	dead     bool                              // fail was called
 	waiters  map[chan struct{}]waitFor         // see await
 	acks     uint64
-	topics   map[string]struct{}
-	topic    string // the topic last seen, to save the look-up
+	// rewound holds the instance of each source partition that was rewound last, by key:
+	// its records are dropped.
+	rewound map[string]*connect.SourcePartition
+	topics  map[string]struct{}
+	topic   string // the topic last seen, to save the look-up
 }
 
 // waitFor says what a waiter waits for.
@@ -85,6 +90,7 @@ func newDelivery(spec ProducerSpec, open ProducerFactory) *delivery {
 		redo:    reopening{pause: firstReopenPause, ended: make(chan struct{})},
 		tracker: newTracker(),
 		failed:  map[kafka.TopicPartition]struct{}{},
+		rewound: map[string]*connect.SourcePartition{},
 		waiters: map[chan struct{}]waitFor{},
 		topics:  map[string]struct{}{},
 	}
@@ -124,6 +130,11 @@ func (d *delivery) send(ctx context.Context, e *entry) error {
 	}
 	defer d.sendMu.Unlock()
 	d.mu.Lock()
+	if d.isRewoundLocked(e.record) {
+		d.tracker.release(e)
+		d.mu.Unlock()
+		return nil
+	}
 	d.tracker.submit(e)
 	d.inFlight++
 	d.mu.Unlock()
@@ -136,6 +147,9 @@ func (d *delivery) send(ctx context.Context, e *entry) error {
 			continue
 		}
 		out := e.out
+		if ctx.Err() == nil && d.judged(e, err) {
+			return nil
+		}
 		d.mu.Lock()
 		d.tracker.withdraw(e)
 		d.resolveLocked()
@@ -152,6 +166,10 @@ func (d *delivery) send(ctx context.Context, e *entry) error {
 func (d *delivery) place(e *entry) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.isRewoundLocked(e.record) {
+		d.tracker.release(e)
+		return
+	}
 	d.tracker.submit(e)
 	d.tracker.ack(e)
 	d.wakeLocked()
@@ -175,6 +193,10 @@ func (d *delivery) lockProducer(ctx context.Context) error {
 
 // complete is called by the producer for every record that it accepted.
 func (d *delivery) complete(e *entry, md kafka.Metadata, err error) {
+	if e.dropped {
+		d.forget(e)
+		return
+	}
 	if err != nil {
 		d.completeFailed(e, md, err)
 		return
@@ -269,6 +291,9 @@ func (d *delivery) completeFailed(e *entry, md kafka.Metadata, err error) {
 		return
 	}
 	d.mu.Unlock()
+	if d.judged(e, err) {
+		return
+	}
 	if d.tolerance.skip {
 		// Only tells and counts: with skip set the answer is known.
 		_, _ = d.tolerance.failed(failurePoint{stage: stageKafkaProduce, class: producerClass, record: e.record}, err)

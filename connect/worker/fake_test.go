@@ -269,6 +269,8 @@ type source struct {
 	poll      func(ctx context.Context) ([]*connect.SourceRecord, error)
 	taskStop  func(ctx context.Context) error
 	batches   chan []*connect.SourceRecord
+	refused   func(record *connect.SourceRecord, err error) connect.RecordFailureAction
+	rewound   func(record *connect.SourceRecord)
 
 	mu        sync.Mutex
 	committed []string // value@offset, or value@- for records not in Kafka
@@ -322,6 +324,15 @@ func (s *sourceTask) Start(ctx context.Context, tc connect.TaskContext, config m
 	}
 	return nil
 }
+
+func (s *sourceTask) RecordFailed(record *connect.SourceRecord, err error) connect.RecordFailureAction {
+	if s.refused != nil {
+		return s.refused(record, err)
+	}
+	return connect.FailTask
+}
+
+func (s *sourceTask) PartitionRewound(record *connect.SourceRecord) { s.rewound(record) }
 
 func (s *sourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) {
 	if s.poll != nil {

@@ -220,6 +220,11 @@ func (d *delivery) beginAgain() ([]*entry, error) {
 
 func (d *delivery) sendAgain(ctx context.Context, e *entry) error {
 	d.mu.Lock()
+	if e.dropped {
+		d.tracker.release(e)
+		d.mu.Unlock()
+		return nil
+	}
 	d.inFlight++
 	d.mu.Unlock()
 	for {
@@ -230,9 +235,12 @@ func (d *delivery) sendAgain(ctx context.Context, e *entry) error {
 		if ctx.Err() == nil && isRetriable(err) && sleep(ctx, sendRetryPause) {
 			continue
 		}
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			err = context.Cause(ctx)
-		} else {
+		case d.judged(e, err):
+			return nil
+		default:
 			err = fmt.Errorf("Unrecoverable exception trying to send: %s: %w", describe(e, targetOf(e, kafka.Metadata{})), err)
 			d.die(err)
 		}

@@ -297,6 +297,7 @@ func (t *taskRun) buildOutlet(store storage.OffsetStore) outlet {
 	}
 	d := newDelivery(spec, o.Producers)
 	d.commit, _ = t.task.(connect.RecordCommitter)
+	d.judge, _ = t.task.(connect.RecordFailureHandler)
 	d.tolerance, d.metrics, d.logger = t.tolerance, &t.metrics, t.logger
 	d.fail, d.topicUsed = fail, topicUsed
 

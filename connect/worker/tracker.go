@@ -19,7 +19,9 @@ type entry struct {
 	queue *queue
 	seq   uint64
 	acked bool
-	next  *entry // in the free list
+	// dropped says that the entry was taken out of its queue while it was in flight.
+	dropped bool
+	next    *entry // in the free list
 }
 
 // tracker knows which records were submitted and not yet acknowledged, and what
@@ -76,7 +78,7 @@ func (t *tracker) release(e *entry) {
 func (e *entry) reset() {
 	clear(e.out.Headers)
 	e.out = kafka.Record{Headers: e.out.Headers[:0]}
-	e.record, e.queue, e.acked = nil, nil, false
+	e.record, e.queue, e.acked, e.dropped = nil, nil, false, false
 }
 
 // submit appends e, whose record is set, to what awaits acknowledgement.
@@ -94,6 +96,30 @@ func (t *tracker) withdraw(e *entry) {
 	e.queue.dropLast()
 	t.unacked--
 	t.release(e)
+}
+
+// rewind takes e, which is not acknowledged, and all that was submitted behind it for
+// its source partition out. e is released. Others that are in flight are marked as
+// dropped: who resolves them releases them.
+func (t *tracker) rewind(e *entry) {
+	for q := e.queue; ; {
+		last := q.last()
+		q.dropLast()
+		switch {
+		case last == e:
+			t.unacked--
+			t.release(e)
+			if q.count == 0 && !q.dirty {
+				t.drop(q)
+			}
+			return
+		case last.acked:
+			t.release(last)
+		default:
+			t.unacked--
+			last.dropped = true
+		}
+	}
 }
 
 // ack marks e as acknowledged. It may release e at once.
@@ -127,15 +153,20 @@ func (t *tracker) committable() []position {
 		out = append(out, position{partition: q.partition, offset: q.offset})
 		q.dirty, q.offset = false, nil
 		if q.count == 0 {
-			delete(t.queues, q.partition.Key())
-			if t.recentQueue == q {
-				t.recent, t.recentQueue = nil, nil
-			}
+			t.drop(q)
 		}
 	}
 	clear(t.dirty)
 	t.dirty = t.dirty[:0]
 	return out
+}
+
+// drop forgets an empty queue of a source partition.
+func (t *tracker) drop(q *queue) {
+	delete(t.queues, q.partition.Key())
+	if t.recentQueue == q {
+		t.recent, t.recentQueue = nil, nil
+	}
 }
 
 // unackedInOrder returns what awaits acknowledgement, in the order of submission.
@@ -182,6 +213,8 @@ type queue struct {
 }
 
 func (q *queue) first() *entry { return q.ring[q.head] }
+
+func (q *queue) last() *entry { return q.ring[q.at(q.count-1)] }
 
 func (q *queue) at(i int) int { return (q.head + i) & (len(q.ring) - 1) }
 

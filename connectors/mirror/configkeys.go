@@ -157,6 +157,7 @@ var sourceKeys = concat([]connect.ConfigKey{
 	periodic(syncTopicACLs, true, 600, "carry ACLs of topics over to the target", ""),
 	startKeys,
 	modeKeys,
+	recordErrorKeys,
 )
 
 var checkpointKeys = concat([]connect.ConfigKey{

@@ -26,6 +26,10 @@ const (
 	lossRolledBack lossKind = "rolled-back"
 	// lossRecreated: the topic was deleted and created anew, as its id shows.
 	lossRecreated lossKind = "recreated"
+	// lossSkipped: the target refused a record, which was left out as on.record.error says.
+	lossSkipped lossKind = "skipped"
+	// lossDeadLetter: it was written to the topic for such records instead.
+	lossDeadLetter lossKind = "dead-letter"
 )
 
 // gap is a range of source offsets that the mirror did not carry over, or that are on

@@ -14,9 +14,8 @@ const gapsKept = 20
 // progress is how far a partition is. Acknowledgements come in on the producer's
 // goroutine, and anybody may look.
 type progress struct {
-	// count is how many of the records handed out were acknowledged or left out.
-	count atomic.Int64
-	// upTo is the offset behind the last of them, -1 before the first.
+	// upTo is the offset behind the last record that was acknowledged or left out, -1
+	// before the first.
 	upTo atomic.Int64
 	// at is when the target acknowledged the last one, and timestamp that record's own
 	// time, both in milliseconds since 1970; 0 for never.
@@ -52,7 +51,6 @@ func (s standing) lag() int64 {
 // acknowledged takes note of a record that is done with; md is nil when it was left out.
 func (p *sourcePartition) acknowledged(record *connect.SourceRecord, offset int64, md *connect.RecordMetadata, now time.Time) {
 	p.progress.upTo.Store(offset + 1)
-	p.progress.count.Add(1)
 	if md == nil {
 		return
 	}
@@ -63,11 +61,12 @@ func (p *sourcePartition) acknowledged(record *connect.SourceRecord, offset int6
 
 // mirrored is the offset up to which the target has everything, -1 while not known.
 func (p *sourcePartition) mirrored() int64 {
+	upTo := p.progress.upTo.Load()
 	switch {
-	case p.handed > p.progress.count.Load() && p.progress.upTo.Load() < 0:
-		return p.from
-	case p.handed > p.progress.count.Load() || p.queued > 0:
-		return max(p.progress.upTo.Load(), p.from)
+	case p.refused != nil:
+		return upTo
+	case p.queued > 0 || p.handedTo > upTo:
+		return max(upTo, p.from)
 	case len(p.pending) > 0:
 		return p.pending[0].Offset
 	}
@@ -94,12 +93,18 @@ func (p *sourcePartition) observe(problem error, stopped bool, now time.Time) st
 		}
 	}
 	g.seen = s
-	g.noteProblem(problem, now)
+	g.note(problem, now)
 	g.mu.Unlock()
 	p.metrics.lag.Set(float64(s.lag()))
 	p.metrics.lagSeconds.Set(s.lagSeconds)
 	p.metrics.progressed.Set(float64(g.at.Load()))
 	return s
+}
+
+func (p *sourcePartition) noteProblem(err error, now time.Time) {
+	p.progress.mu.Lock()
+	defer p.progress.mu.Unlock()
+	p.progress.note(err, now)
 }
 
 func (p *sourcePartition) addGap(g gap) {

@@ -65,8 +65,8 @@ func (p *sourcePartition) row() (row connect.ReplicatedPartition, stalled bool) 
 	return row, g.seen.stalled
 }
 
-// noteProblem keeps the last thing that went wrong. The lock is held.
-func (g *progress) noteProblem(err error, now time.Time) {
+// note keeps the last thing that went wrong. The lock is held.
+func (g *progress) note(err error, now time.Time) {
 	if err != nil && (g.problem == nil || g.problem.Error() != err.Error()) {
 		g.problem, g.problemAt = err, now
 	}

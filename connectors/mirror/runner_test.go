@@ -386,7 +386,15 @@ func (r *runner) startTask(ctx context.Context, i int, config map[string]string)
 func (t *runningTask) deliver(ctx context.Context, records []*connect.SourceRecord) error {
 	var mu sync.Mutex
 	var failure error
+	rewound := map[*connect.SourcePartition]*connect.SourceRecord{}
+	judge, judges := t.task.(connect.RecordFailureHandler)
 	for _, rec := range records {
+		mu.Lock()
+		dropped := rewound[rec.SourcePartition] != nil
+		mu.Unlock()
+		if dropped {
+			continue
+		}
 		if rec.PositionOnly {
 			if err := t.producer.Flush(ctx); err != nil {
 				return err
@@ -403,9 +411,24 @@ func (t *runningTask) deliver(ctx context.Context, records []*connect.SourceReco
 		}
 		err := t.producer.Send(ctx, out, func(md kafka.Metadata, err error) {
 			mu.Lock()
-			failure = errors.Join(failure, err)
-			mu.Unlock()
+			defer mu.Unlock()
+			if rewound[rec.SourcePartition] != nil {
+				return
+			}
 			if err != nil {
+				action := connect.FailTask
+				if judges {
+					action = judge.RecordFailed(rec, err)
+				}
+				switch action {
+				case connect.SkipRecord:
+					t.task.(connect.RecordCommitter).CommitRecord(rec, nil)
+					t.r.stored.put(rec.SourcePartition, rec.SourceOffset)
+				case connect.RewindPartition:
+					rewound[rec.SourcePartition] = rec
+				default:
+					failure = errors.Join(failure, err)
+				}
 				return
 			}
 			if committer, ok := t.task.(connect.RecordCommitter); ok {
@@ -419,6 +442,9 @@ func (t *runningTask) deliver(ctx context.Context, records []*connect.SourceReco
 	}
 	if err := t.producer.Flush(ctx); err != nil {
 		return err
+	}
+	for _, rec := range rewound {
+		judge.PartitionRewound(rec)
 	}
 	if committer, ok := t.task.(connect.Committer); ok && len(records) > 0 {
 		if err := committer.Commit(ctx); err != nil {

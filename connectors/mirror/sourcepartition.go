@@ -31,17 +31,27 @@ type sourcePartition struct {
 	pending []kafka.Record
 	asleep  time.Time
 
+	// refused is why the target refused the record at next, nil unless it did. probe is the
+	// offset of that record while it is tried again alone, else -1; probing says that it
+	// is being read for that. letter is why it goes to the topic for refused records.
+	refused, letter error
+	probe           int64
+	probing         bool
+	retryAt         time.Time
+	retries         int
+
 	sourceEnd int64 // of the log, as last seen, -1 before
-	// queued are records that may be handed out, handed how many ever were.
+	// queued are records that may be handed out; handedTo is behind the last that was, -1
+	// before the first.
 	queued   int
-	handed   int64
+	handedTo int64
 	progress progress
 }
 
 func newSourcePartition(m connect.Metrics, s *settings, tp replica.TopicPartition, position *connect.SourcePartition, end int64) *sourcePartition {
 	p := &sourcePartition{
 		tp: tp, remote: s.remoteTopic(tp.Topic), position: position, metrics: newPartitionMetrics(m, s, tp),
-		from: -1, next: -1, end: end, sourceEnd: -1,
+		from: -1, next: -1, end: end, sourceEnd: -1, probe: -1, handedTo: -1,
 	}
 	p.progress.upTo.Store(-1)
 	p.progress.seen = standing{sourceEnd: -1, mirrored: -1}
@@ -60,6 +70,8 @@ func (p *sourcePartition) atEnd() bool { return p.end >= 0 && p.next >= p.end }
 type sourceOffset struct {
 	offset    int64
 	partition *sourcePartition
+	// dead says that the record goes to the topic for refused ones.
+	dead bool
 }
 
 // OffsetFields implements connect.SourceOffset.
@@ -136,6 +148,8 @@ type portion struct {
 	records   []kafka.Record
 	position  int64
 	placed    bool
+	// letter is why the one record is sent to the topic for refused ones; nil unless it is.
+	letter error
 }
 
 // convert makes one batch of portions.
@@ -157,7 +171,9 @@ func convert(portions []portion, now time.Time) []*connect.SourceRecord {
 			continue
 		}
 		b.add(p.partition, p.records)
-		p.partition.handed += int64(len(p.records))
+		if len(p.records) > 0 {
+			p.partition.handedTo = p.records[len(p.records)-1].Offset + 1
+		}
 		p.partition.queued -= len(p.records)
 		p.partition.metrics.polled(p.records, now)
 	}

@@ -102,7 +102,7 @@ func BenchmarkAcknowledge(b *testing.B) {
 	s := &settings{source: "A", target: "B"}
 	task := &SourceTask{syncs: startSyncWriter(b.Context(), "syncs", 100, &deafProducer{}, newTroubles(discard()), newSourceTaskMetrics(m, s))}
 	defer task.syncs.stop(b.Context())
-	record := &connect.SourceRecord{SourceOffset: &sourceOffset{0, p}}
+	record := &connect.SourceRecord{SourceOffset: &sourceOffset{offset: 0, partition: p}}
 	md := &connect.RecordMetadata{}
 	b.ReportAllocs()
 	for n := range b.N {

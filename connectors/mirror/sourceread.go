@@ -19,6 +19,8 @@ const (
 	// batchCommit is how often the tasks of a batch have offsets committed: the connector
 	// knows by them how far they are.
 	batchCommit = 5 * time.Second
+	// heldLook is how often it is looked whether a refused record has got through.
+	heldLook = 50 * time.Millisecond
 	// dueStep is how exactly the delayed mode keeps to the time: records that are due
 	// within one step are handed out together.
 	dueStep = 5 * time.Millisecond
@@ -56,6 +58,7 @@ func (t *SourceTask) startReading(ctx context.Context, positions map[kafka.Topic
 // task is failed only when none of its partitions can ever be read again.
 func (t *SourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) {
 	t.check()
+	t.takeRefusals(ctx, time.Now())
 	if len(t.stopped) == len(t.partitions) {
 		return nil, fmt.Errorf("none of the %d partitions of the task can be mirrored: %w", len(t.partitions), t.firstStop())
 	}
@@ -66,6 +69,9 @@ func (t *SourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) 
 		pause := max(t.settings.millis(pollTimeoutKey), time.Millisecond)
 		if len(t.waiting) > 0 {
 			pause = min(pause, max(time.Until(t.again), time.Millisecond))
+		}
+		if len(t.held) > 0 {
+			pause = min(pause, heldLook)
 		}
 		waiting, cancel := context.WithTimeout(ctx, pause)
 		fetched, err := t.fetcher.Poll(waiting)
@@ -79,7 +85,26 @@ func (t *SourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) 
 	if len(chosen) == 0 {
 		return nil, nil
 	}
-	return convert(chosen, time.Now()), nil
+	records := convert(chosen, time.Now())
+	t.address(chosen, records)
+	return records, nil
+}
+
+// address sends what the target has refused to the topic for that.
+func (t *SourceTask) address(chosen []portion, records []*connect.SourceRecord) {
+	i := 0
+	for _, p := range chosen {
+		if p.letter != nil {
+			r, at := records[i], records[i].SourceOffset.(*sourceOffset)
+			at.dead = true
+			r.Topic, r.Partition = t.settings.deadLetterTopic(), connect.PartitionUnset
+			r.Headers = append(r.Headers, letterHeaders(t.id, p.partition.tp, at.offset, p.letter)...)
+		}
+		i += len(p.records)
+		if p.placed {
+			i++
+		}
+	}
 }
 
 // take sorts what was fetched into what may be handed out and what has to wait.
@@ -108,6 +133,9 @@ func (t *SourceTask) take(fetched []kafka.Fetched, now time.Time) {
 		}
 		switch {
 		case len(records) == 0:
+		case p.probing:
+			t.sendProbe(p, records)
+			continue
 		case p.gate != nil:
 			t.wait(p, records, max(f.HighWatermark, f.NextOffset), now)
 		default:
@@ -244,8 +272,15 @@ func (t *SourceTask) check() {
 	t.checked = now
 	stuck := t.fetcher.Problems()
 	maps.Copy(stuck, t.stopped)
+	stopped := len(t.stopped)
+	for p := range t.held {
+		if p.refused != nil && t.stopped[kafka.TopicPartition(p.tp)] == nil {
+			stuck[kafka.TopicPartition(p.tp)] = p.refused
+			stopped++
+		}
+	}
 	t.metrics.stuck.Set(float64(len(stuck)))
-	t.metrics.stopped.Set(float64(len(t.stopped)))
+	t.metrics.stopped.Set(float64(stopped))
 	t.observe(stuck, now)
 	if t.settings.String(modeKey) == modeBatch && (t.finished() || now.Sub(t.asked) >= batchCommit) {
 		t.asked = now
@@ -261,7 +296,7 @@ func (t *SourceTask) observe(stuck map[kafka.TopicPartition]error, now time.Time
 		if end, ok := t.fetcher.HighWatermark(tp); ok && (p.asleep.IsZero() || p.sourceEnd < end) {
 			p.sourceEnd = end
 		}
-		if !p.asleep.IsZero() || p.finished || t.stopped[tp] != nil {
+		if !p.asleep.IsZero() || p.finished || t.stopped[tp] != nil || p.refused != nil {
 			unread = append(unread, tp)
 		}
 		// Logs that end in markers or compacted records are at their end without a record.
@@ -269,7 +304,7 @@ func (t *SourceTask) observe(stuck map[kafka.TopicPartition]error, now time.Time
 			p.next = at
 			t.finish(p)
 		}
-		if p.observe(stuck[tp], t.stopped[tp] != nil, now).stalled {
+		if p.observe(stuck[tp], t.stopped[tp] != nil || p.refused != nil, now).stalled {
 			stalled = append(stalled, p.tp)
 		}
 	}

@@ -29,7 +29,12 @@ type SourceTask struct {
 	portions []portion
 	// waiting are partitions with records that are not due yet, in the delayed mode.
 	waiting map[*sourcePartition]struct{}
-	// again is when the next of them is.
+	// held are partitions of which the target refused a record.
+	held     map[*sourcePartition]struct{}
+	refusals refusals
+	letters  bool // the topic for refused records is there
+	id       connect.TaskID
+	// again is when the next of those that wait is due.
 	again time.Time
 
 	client      *kafka.Client
@@ -57,7 +62,8 @@ func (t *SourceTask) Start(ctx context.Context, tc connect.TaskContext, config m
 		return err
 	}
 	t.settings, t.logger = s, tc.Logger()
-	t.stopped, t.waiting = map[kafka.TopicPartition]error{}, map[*sourcePartition]struct{}{}
+	t.stopped, t.waiting, t.held = map[kafka.TopicPartition]error{}, map[*sourcePartition]struct{}{}, map[*sourcePartition]struct{}{}
+	t.id = tc.ID()
 	t.troubles = newTroubles(t.logger)
 	t.metrics = newSourceTaskMetrics(tc.Metrics(), s)
 	if err := t.startSyncs(ctx); err != nil {
@@ -208,7 +214,7 @@ func (t *SourceTask) CommitRecord(record *connect.SourceRecord, md *connect.Reco
 		return
 	}
 	at.partition.acknowledged(record, at.offset, md, time.Now())
-	if t.syncs != nil && md != nil && md.Offset >= 0 {
+	if t.syncs != nil && md != nil && md.Offset >= 0 && !at.dead {
 		t.syncs.acked(at.partition.tp, at.offset, md.Offset)
 	}
 }
