@@ -276,7 +276,7 @@ func (c *call) forward(ctx context.Context, target, hop string, out outgoing) (*
 	}
 	out.header = header
 	c.log.Debug("Forwarding a request", "method", out.method, "path", out.path, "url", target)
-	in, err := c.server.opts.Forward.send(ctx, target, out)
+	in, err := c.server.opts.Forward.send(ctx, target, out, c.signForwarded)
 	if err != nil {
 		c.log.Warn("Forwarding a request failed", "method", out.method, "path", out.path, "url", target, "error", err)
 		return nil, err

@@ -71,8 +71,8 @@ type incoming struct {
 }
 
 // send returns another worker's answer; its refusal comes back as a *statusError, and
-// so does a failure to reach it.
-func (f *Forwarder) send(ctx context.Context, base string, out outgoing) (incoming, error) {
+// so does a failure to reach it. sign is called with the request before it goes.
+func (f *Forwarder) send(ctx context.Context, base string, out outgoing, sign func(request *http.Request, body []byte) error) (incoming, error) {
 	target := strings.TrimRight(base, "/") + out.path
 	if out.query != "" {
 		target += "?" + out.query
@@ -88,6 +88,9 @@ func (f *Forwarder) send(ctx context.Context, base string, out outgoing) (incomi
 	request.Header.Set("User-Agent", "kafka-connect")
 	if len(out.body) > 0 {
 		request.Header.Set("Content-Type", "application/json")
+	}
+	if err := sign(request, out.body); err != nil {
+		return incoming{}, forwardError(err)
 	}
 	response, err := f.client.Do(request)
 	if err != nil {

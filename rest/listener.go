@@ -95,9 +95,9 @@ func hasScheme(listeners []Listener, scheme string) bool {
 	return false
 }
 
-// localHost is this machine's address as others are likely to see it: that of its host
+// LocalHost is this machine's address as others are likely to see it: that of its host
 // name, else of an interface, else loopback.
-func localHost() string {
+func LocalHost() string {
 	var candidates []net.IP
 	if name, err := os.Hostname(); err == nil {
 		if ips, err := net.LookupIP(name); err == nil {

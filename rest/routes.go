@@ -30,11 +30,25 @@ func (s *Server) routes() chi.Router {
 	if s.opts.AdminListeners == nil {
 		s.loggerRoutes(r)
 	}
-	for _, flow := range []string{"", "/{source}/{target}"} {
+	for _, flow := range flowBases {
 		s.connectorRoutes(r, flow+"/connectors")
 		s.internalRoutes(root, flow)
 	}
 	return root
+}
+
+// flowBases are where the resources of a worker and of a flow are.
+var flowBases = []string{"", "/{source}/{target}"}
+
+// peerRoutes are the paths of the listeners for other workers alone: their internal
+// requests, and those of clients that they have signed and sent on.
+func (s *Server) peerRoutes() chi.Router {
+	r := s.newRouter()
+	for _, flow := range flowBases {
+		s.connectorRoutes(r.With(s.onlyForwarded), flow+"/connectors")
+		s.internalRoutes(r, flow)
+	}
+	return r
 }
 
 // adminRoutes are the paths of the listeners for administration alone.

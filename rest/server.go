@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,9 @@ type Options struct {
 	// AdminListeners are the entries of admin.listeners: nil has /admin/loggers at the
 	// other listeners, none has it nowhere, others at these alone.
 	AdminListeners []string
+	// PeerListeners are listeners, in the form of Listeners, that serve the signed requests
+	// of other workers and nothing else. With any, they are what is advertised.
+	PeerListeners []string
 	// AllowedOrigins are patterns of the origins whose pages may use the API
 	// (access.control.allow.origin), and AllowedMethods what they may do; none is GET, POST
 	// and HEAD.
@@ -77,12 +81,12 @@ type Server struct {
 	decorate []func(http.Handler) http.Handler
 	// origins are those whose pages may use the API; nil is none.
 	origins *crossOrigin
-	// main serves everything, admin what is at listeners of its own; it has none, as a
-	// rule.
-	main, admin endpoint
-	router      chi.Router
-	mounts      atomic.Pointer[mounts]
-	mounting    sync.Mutex
+	// main serves everything; admin and peers serve what is at listeners of its own. They
+	// have none, as a rule.
+	main, admin, peers endpoint
+	router             chi.Router
+	mounts             atomic.Pointer[mounts]
+	mounting           sync.Mutex
 	// made is when the worker began to start.
 	made time.Time
 
@@ -154,6 +158,9 @@ func New(opts Options) (*Server, error) {
 	if s.admin, err = s.newEndpoint(opts.AdminListeners, opts.AdminTLS, s.adminRoutes()); err != nil {
 		return nil, err
 	}
+	if s.peers, err = s.newEndpoint(opts.PeerListeners, opts.TLS, s.peerRoutes()); err != nil {
+		return nil, err
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.mounts.Store(&mounts{})
 	return s, nil
@@ -199,19 +206,30 @@ func (s *Server) newEndpoint(listeners []string, identity *tls.Config, handler h
 // Start binds every listener and serves until Shutdown. When one cannot be bound none
 // is.
 func (s *Server) Start() error {
-	bound, err := s.main.bind()
-	if err != nil {
-		return err
+	parts := []struct {
+		endpoint *endpoint
+		texts    []string // what the user called the listeners
+		message  string
+		bound    []net.Listener
+	}{
+		{&s.main, s.opts.Listeners, "REST server listening", nil},
+		{&s.admin, s.opts.AdminListeners, "REST server listening for administration", nil},
+		{&s.peers, s.opts.PeerListeners, "REST server listening for other workers", nil},
 	}
-	boundAdmin, err := s.admin.bind()
-	if err != nil {
-		for _, b := range bound {
-			_ = b.Close()
+	for i := range parts {
+		var err error
+		if parts[i].bound, err = parts[i].endpoint.bind(); err != nil {
+			for _, p := range parts[:i] {
+				for _, b := range p.bound {
+					_ = b.Close()
+				}
+			}
+			return err
 		}
-		return err
 	}
-	s.listen(&s.main, bound, s.opts.Listeners, "REST server listening")
-	s.listen(&s.admin, boundAdmin, s.opts.AdminListeners, "REST server listening for administration")
+	for _, p := range parts {
+		s.listen(p.endpoint, p.bound, p.texts, p.message)
+	}
 	s.log.Info("REST server advertises", "url", s.AdvertisedURL())
 	return nil
 }
@@ -266,11 +284,18 @@ func bindError(err error) error {
 // AdvertisedURL is the worker's address in the group's metadata, such as
 // http://10.0.0.5:8083/. It is known once Start has returned.
 func (s *Server) AdvertisedURL() string {
-	return s.opts.Advertised.URL(s.main.listeners, localHost).String()
+	return s.advertisedURL().String()
+}
+
+func (s *Server) advertisedURL() *url.URL {
+	if len(s.peers.listeners) > 0 {
+		return s.opts.Advertised.URL(s.peers.listeners, LocalHost)
+	}
+	return s.opts.Advertised.URL(s.main.listeners, LocalHost)
 }
 
 // WorkerID is the host and port of the AdvertisedURL.
-func (s *Server) WorkerID() string { return s.opts.Advertised.URL(s.main.listeners, localHost).Host }
+func (s *Server) WorkerID() string { return s.advertisedURL().Host }
 
 // PeerClient sends this worker's own requests to other workers, with the TLS settings of
 // those that are forwarded.
@@ -281,6 +306,9 @@ func (s *Server) URLs() []string { return s.main.urls() }
 
 // AdminURLs are those of the listeners for administration alone.
 func (s *Server) AdminURLs() []string { return s.admin.urls() }
+
+// PeerURLs are those of the listeners for other workers alone.
+func (s *Server) PeerURLs() []string { return s.peers.urls() }
 
 func (e *endpoint) urls() []string {
 	urls := make([]string, len(e.listeners))
@@ -336,7 +364,7 @@ func (s *Server) mount(h herder.Herder, flow flowName, root, flows bool) {
 // returns. It may be called without Start.
 func (s *Server) Shutdown(ctx context.Context) error {
 	var failures *multierror.Error
-	for _, e := range []*endpoint{&s.main, &s.admin} {
+	for _, e := range []*endpoint{&s.main, &s.admin, &s.peers} {
 		if err := e.http.Shutdown(ctx); err != nil {
 			failures = multierror.Append(failures, fmt.Errorf("REST requests were cut off: %w", err))
 			s.cancel()

@@ -67,8 +67,8 @@ func TestAdvertisedURL(t *testing.T) {
 			t.Errorf("%+v, %v: got %s, want %s", test.advertised, test.listeners, got, test.want)
 		}
 	}
-	if ip := net.ParseIP(localHost()); ip == nil || ip.IsUnspecified() {
-		t.Errorf("this machine is %s", localHost())
+	if ip := net.ParseIP(LocalHost()); ip == nil || ip.IsUnspecified() {
+		t.Errorf("this machine is %s", LocalHost())
 	}
 }
 

@@ -12,6 +12,26 @@ import (
 	"tributary/storage/filestore"
 )
 
+// servingKeys are those of the REST API.
+var servingKeys = []connect.ConfigKey{
+	{Name: "listeners", Type: connect.TypeList, Default: []string{"http://:8083"}, Importance: connect.Low, Validate: listenerURLs,
+		Doc: "Addresses the REST API listens on; an empty host means all interfaces, port 0 any free port."},
+	{Name: "admin.listeners", Type: connect.TypeList, Importance: connect.Low, Validate: adminURLs,
+		Doc: "Addresses that /admin/loggers listens on, and nothing else does; empty switches it off, not set has it with the rest of the REST API."},
+	{Name: "access.control.allow.origin", Type: connect.TypeString, Default: "", Importance: connect.Low,
+		Doc: "Origins whose pages may use the REST API, as regular expressions separated by commas; none if empty."},
+	{Name: "access.control.allow.methods", Type: connect.TypeString, Default: "", Importance: connect.Low,
+		Doc: "Methods that such pages may use; GET, POST and HEAD if empty."},
+	{Name: "response.http.headers.config", Type: connect.TypeString, Default: "", Importance: connect.Low,
+		Doc: "Headers of every answer, as [action] [name]:[value] separated by commas, in double quotes where they hold one; actions are set, add, setDate and addDate."},
+	{Name: "rest.advertised.host.name", Type: connect.TypeString, Importance: connect.Low,
+		Doc: "Host name that other workers reach this one by."},
+	{Name: "rest.advertised.port", Type: connect.TypeInt, Importance: connect.Low,
+		Doc: "Port that other workers reach this one by."},
+	{Name: "rest.advertised.listener", Type: connect.TypeString, Importance: connect.Low, Validate: connect.OneOfFold("http", "https"),
+		Doc: "Which listener other workers use: http or https."},
+}
+
 // The definitions of a worker's own configuration. Client settings, converters'
 // settings and the like pass through to those who read them.
 var (
@@ -26,23 +46,7 @@ var (
 			Doc: "Which settings of its clients a connector may override: All, None, Principal or Allowlist."},
 		connect.ConfigKey{Name: "connector.client.config.override.allowlist", Type: connect.TypeList, Default: []string{}, Importance: connect.Medium, Validate: connect.UniqueItems,
 			Doc: "The settings that may be overridden with the policy Allowlist."},
-		connect.ConfigKey{Name: "listeners", Type: connect.TypeList, Default: []string{"http://:8083"}, Importance: connect.Low, Validate: listenerURLs,
-			Doc: "Addresses the REST API listens on; an empty host means all interfaces, port 0 any free port."},
-		connect.ConfigKey{Name: "admin.listeners", Type: connect.TypeList, Importance: connect.Low, Validate: adminURLs,
-			Doc: "Addresses that /admin/loggers listens on, and nothing else does; empty switches it off, not set has it with the rest of the REST API."},
-		connect.ConfigKey{Name: "access.control.allow.origin", Type: connect.TypeString, Default: "", Importance: connect.Low,
-			Doc: "Origins whose pages may use the REST API, as regular expressions separated by commas; none if empty."},
-		connect.ConfigKey{Name: "access.control.allow.methods", Type: connect.TypeString, Default: "", Importance: connect.Low,
-			Doc: "Methods that such pages may use; GET, POST and HEAD if empty."},
-		connect.ConfigKey{Name: "response.http.headers.config", Type: connect.TypeString, Default: "", Importance: connect.Low,
-			Doc: "Headers of every answer, as [action] [name]:[value] separated by commas, in double quotes where they hold one; actions are set, add, setDate and addDate."},
-		connect.ConfigKey{Name: "rest.advertised.host.name", Type: connect.TypeString, Importance: connect.Low,
-			Doc: "Host name that other workers reach this one by."},
-		connect.ConfigKey{Name: "rest.advertised.port", Type: connect.TypeInt, Importance: connect.Low,
-			Doc: "Port that other workers reach this one by."},
-		connect.ConfigKey{Name: "rest.advertised.listener", Type: connect.TypeString, Importance: connect.Low, Validate: connect.OneOfFold("http", "https"),
-			Doc: "Which listener other workers use: http or https."},
-	)
+	).With(servingKeys...)
 	distributedDef = commonDef.With(
 		connect.ConfigKey{Name: "group.id", Type: connect.TypeString, Required: true, Importance: connect.High, Validate: connect.NonEmpty,
 			Doc: "Name of the worker group; workers of one name share their work."},

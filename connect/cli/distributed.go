@@ -65,7 +65,7 @@ func (p *Program) RunDistributed(ctx context.Context, props map[string]string, l
 	}
 	w, err := NewWorker(WorkerOptions{
 		Properties: props, Plugins: plugins, WorkerID: process.Server.WorkerID(), URL: process.Server.AdvertisedURL(),
-		OnHerder: process.Server.SetHerder, Metrics: process.Metrics, SetLoggerLevel: p.setLoggerLevel(), HTTP: process.Server.PeerClient(), Logger: log,
+		OnHerder: process.Server.SetHerder, Metrics: process.Metrics, SetLoggerLevel: p.SetLoggerLevel(), HTTP: process.Server.PeerClient(), Logger: log,
 	})
 	if err != nil {
 		process.Stop()
@@ -77,6 +77,16 @@ func (p *Program) RunDistributed(ctx context.Context, props map[string]string, l
 
 func advertised(v connect.Values) rest.Advertised {
 	return rest.Advertised{Host: v.String("rest.advertised.host.name"), Port: int(v.Int("rest.advertised.port")), Listener: v.String("rest.advertised.listener")}
+}
+
+// Serving checks what properties say of the REST API, and returns what that means for
+// the server, beside where it listens. Other keys are not looked at.
+func (p *Program) Serving(props map[string]string) (func(*rest.Options), error) {
+	values, err := connect.NewConfigDef(servingKeys...).ParseValues(props)
+	if err != nil {
+		return nil, &ConfigError{err}
+	}
+	return p.serving(values), nil
 }
 
 // serving reads what the worker's properties say of the REST API, beside where it
@@ -93,9 +103,9 @@ func (p *Program) serving(v connect.Values) func(*rest.Options) {
 	}
 }
 
-// setLoggerLevel sets a level that the group was given, or is nil when the program's log
+// SetLoggerLevel sets a level that the group was given, or is nil when the program's log
 // is not its own.
-func (p *Program) setLoggerLevel() func(namespace, level string) {
+func (p *Program) SetLoggerLevel() func(namespace, level string) {
 	if p.levels == nil {
 		return nil
 	}

@@ -69,7 +69,7 @@ func (p *Program) RunStandalone(ctx context.Context, props map[string]string, co
 	if err != nil {
 		return &ConfigError{err}
 	}
-	s := &standalone{engine: e, setLoggerLevel: p.setLoggerLevel(), created: make(chan struct{})}
+	s := &standalone{engine: e, setLoggerLevel: p.SetLoggerLevel(), created: make(chan struct{})}
 	// All are read before anything starts: a mistake in the last does not leave the others
 	// running for a moment.
 	for _, path := range connectorFiles {
@@ -98,7 +98,7 @@ type standalone struct {
 	*distributed.Herder
 	files  []connectorFile
 	starts startWatch
-	// setLoggerLevel is Program.setLoggerLevel.
+	// setLoggerLevel is Program.SetLoggerLevel.
 	setLoggerLevel func(namespace, level string)
 	clusterID      atomic.Value // string
 	// created is closed when the connectors of all files run.

@@ -54,6 +54,7 @@ func (b *bench) startMirror(s *scope, scenario, tool string, run int, topic stri
 		return m
 	}
 	path := filepath.Join(s.TempDir(), "mm2.properties")
+	file += "rest.advertised.host.name = 127.0.0.1\n" // all load stays on this machine
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 		s.Fatalf("write the mirror's properties: %v", err)
 	}

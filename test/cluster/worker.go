@@ -22,12 +22,15 @@ import (
 type Program struct {
 	Name string
 	main func(args []string, options ...cli.Option) int
+	// defaults stand before the properties that a test gives.
+	defaults string
 }
 
 // The programs that tests run.
 var (
-	MirrorMaker = Program{"connect-mirror-maker", maker.Main}
-	Distributed = Program{"connect-distributed", cli.Distributed}
+	// Its nodes find each other on this machine.
+	MirrorMaker = Program{"connect-mirror-maker", maker.Main, "rest.advertised.host.name=127.0.0.1\n"}
+	Distributed = Program{"connect-distributed", cli.Distributed, ""}
 )
 
 // Worker is a program that runs, or ran.
@@ -48,7 +51,7 @@ type Worker struct {
 // Start runs a program in the test's own process, with a properties file of this text.
 func Start(tb TB, p Program, properties string, args ...string) *Worker {
 	tb.Helper()
-	return StartArgs(tb, p, append([]string{File(tb, properties)}, args...)...)
+	return StartArgs(tb, p, append([]string{File(tb, p.defaults+properties)}, args...)...)
 }
 
 // StartArgs runs a program in the test's own process with exactly these arguments.
@@ -69,7 +72,7 @@ func StartArgs(tb TB, p Program, args ...string) *Worker {
 // [Main].
 func Spawn(tb TB, p Program, properties string, args ...string) *Worker {
 	tb.Helper()
-	return SpawnArgs(tb, p, append([]string{File(tb, properties)}, args...)...)
+	return SpawnArgs(tb, p, append([]string{File(tb, p.defaults+properties)}, args...)...)
 }
 
 // SpawnArgs runs a program as a process of its own with exactly these arguments.
@@ -201,18 +204,18 @@ func (w *Worker) send(s syscall.Signal) {
 	}
 }
 
-var advertised = regexp.MustCompile(`REST server advertises url=(https?://[^ ]*[^ /])/?( |$)`)
+var listening = regexp.MustCompile(`REST server listening listener=(https?)://[^ ]* address=([^ ]+)`)
 
 // URL is the address of the program's REST API, without a slash at its end. It is taken from the log.
 func (w *Worker) URL() string {
 	w.tb.Helper()
 	if w.url == "" {
-		line := w.Log.Await("REST server advertises")
-		match := advertised.FindStringSubmatch(line)
+		line := w.Log.Await("REST server listening", "address=")
+		match := listening.FindStringSubmatch(line)
 		if match == nil {
 			w.tb.Fatalf("no address in the log line %q", line)
 		}
-		w.url = match[1]
+		w.url = match[1] + "://" + match[2]
 	}
 	return w.url
 }

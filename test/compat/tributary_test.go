@@ -30,12 +30,13 @@ type worker struct {
 	t *testing.T
 }
 
-var listening = regexp.MustCompile(`REST server advertises.* url=(http://\S+)`)
+var listening = regexp.MustCompile(`REST server listening listener=\S* address=(\S+)`)
 
-// startMaker starts connect-mirror-maker on the text of its file, and waits until its REST API listens.
+// startMaker starts connect-mirror-maker on the text of its file, and waits until its REST API listens. Nodes find
+// each other on this machine.
 func startMaker(t *testing.T, file string) *worker {
 	t.Helper()
-	return start(t, "connect-mirror-maker", "mm2.properties", file)
+	return start(t, "connect-mirror-maker", "mm2.properties", "rest.advertised.host.name=127.0.0.1\n"+file)
 }
 
 // startDistributed starts connect-distributed with the worker's properties on a free port.
@@ -58,8 +59,8 @@ func start(t *testing.T, program, name, file string) *worker {
 		t.Fatal(err)
 	}
 	p := realkafka.StartProcess(t, program, []string{filepath.Join(binaries, program), path}, nil, dir)
-	url := p.WaitLog(listening, patience)[1]
-	return &worker{Process: p, Client: &api.Client{BaseURL: strings.TrimRight(url, "/")}, t: t}
+	address := p.WaitLog(listening, patience)[1]
+	return &worker{Process: p, Client: &api.Client{BaseURL: "http://" + address}, t: t}
 }
 
 // stop ends the worker in order, within the two seconds that it promises while the clusters answer.

@@ -158,6 +158,7 @@ type view struct {
 }
 
 var _ herder.Herder = (*Herder)(nil)
+var _ herder.RequestSigner = (*Herder)(nil)
 var _ worker.Listener = (*Herder)(nil)
 var _ storage.ConfigEvents = (*Herder)(nil)
 var _ group.Handler = (*Herder)(nil)

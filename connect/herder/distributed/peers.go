@@ -64,15 +64,46 @@ func (h *Herder) sign(round roundView, header http.Header, body []byte) error {
 	if !round.Protocol.Signed() {
 		return nil
 	}
-	key, ok := h.snapshot().SessionKey()
-	if !ok {
-		return &herder.RebalanceError{Message: "no session key has been read yet"}
-	}
-	signature, err := protocol.Sign(key.Key, h.opts.SignatureAlgorithm, body)
+	signed, err := h.signed(body)
 	if err != nil {
 		return err
 	}
-	header.Set(protocol.SignatureHeader, signature)
-	header.Set(protocol.SignatureAlgorithmHeader, h.opts.SignatureAlgorithm)
+	header.Set(protocol.SignatureHeader, signed.Signature)
+	header.Set(protocol.SignatureAlgorithmHeader, signed.Algorithm)
 	return nil
+}
+
+func (h *Herder) signed(content []byte) (protocol.SignedRequest, error) {
+	key, ok := h.snapshot().SessionKey()
+	if !ok {
+		return protocol.SignedRequest{}, &herder.RebalanceError{Message: "no session key has been read yet"}
+	}
+	signature, err := protocol.Sign(key.Key, h.opts.SignatureAlgorithm, content)
+	return protocol.SignedRequest{Signature: signature, Algorithm: h.opts.SignatureAlgorithm, Body: content}, err
+}
+
+// SignRequest implements herder.RequestSigner.
+func (h *Herder) SignRequest(content []byte) (protocol.SignedRequest, error) {
+	if !h.view.Load().round.Protocol.Signed() {
+		return protocol.SignedRequest{Body: content}, nil
+	}
+	return h.signed(content)
+}
+
+// VerifyRequest implements herder.RequestSigner.
+func (h *Herder) VerifyRequest(request protocol.SignedRequest) error {
+	if !h.view.Load().round.Protocol.Signed() {
+		return &protocol.SignatureError{Status: http.StatusForbidden,
+			Message: "Requests cannot be sent on to this worker: its group has no signatures, which connect.protocol=sessioned has"}
+	}
+	return h.verify(request)
+}
+
+// verify checks the signature of another worker.
+func (h *Herder) verify(request protocol.SignedRequest) error {
+	var key []byte
+	if k, ok := h.snapshot().SessionKey(); ok {
+		key = k.Key
+	}
+	return protocol.Verify(h.view.Load().round.Protocol, key, h.opts.VerificationAlgorithms, request)
 }

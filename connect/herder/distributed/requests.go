@@ -242,14 +242,6 @@ func (h *Herder) PutTaskConfigs(ctx context.Context, connector string, configs [
 	return h.putTaskConfigs(ctx, connector, configs)
 }
 
-func (h *Herder) verify(request protocol.SignedRequest) error {
-	var key []byte
-	if k, ok := h.snapshot().SessionKey(); ok {
-		key = k.Key
-	}
-	return protocol.Verify(h.view.Load().round.Protocol, key, h.opts.VerificationAlgorithms, request)
-}
-
 // RestartConnector implements herder.Herder.
 func (h *Herder) RestartConnector(ctx context.Context, connector string) error {
 	if err := h.awaitReady(ctx); err != nil {

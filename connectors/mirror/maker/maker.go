@@ -2,12 +2,11 @@ package maker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-multierror"
@@ -20,12 +19,7 @@ import (
 	"tributary/connectors/mirror"
 	"tributary/internal/buildinfo"
 	"tributary/rest"
-	"tributary/storage"
 )
-
-// defaultListener is where the REST API is when the file has no listeners: reachable
-// from this machine only, since MirrorMaker users do not expect it at all.
-const defaultListener = "http://127.0.0.1:8083"
 
 // Main is connect-mirror-maker: it runs the flows of a file until a signal comes, and
 // returns the process's exit code.
@@ -45,7 +39,7 @@ func Main(args []string, options ...cli.Option) int {
 		if err != nil {
 			return &cli.ConfigError{Err: err}
 		}
-		return Run(ctx, props, grammar.Clusters, p.Plugins, log)
+		return Run(ctx, p, props, grammar.Clusters, log)
 	})
 }
 
@@ -68,7 +62,7 @@ func spreadClusters(args []string) []string {
 
 // Run mirrors as props says until ctx ends. With targets given, only flows into these
 // clusters run here.
-func Run(ctx context.Context, props map[string]string, targets []string, plugins []plugin.Plugin, log *slog.Logger) error {
+func Run(ctx context.Context, p *cli.Program, props map[string]string, targets []string, log *slog.Logger) error {
 	providers, err := provider.New(props)
 	if err != nil {
 		return &cli.ConfigError{Err: err}
@@ -84,11 +78,11 @@ func Run(ctx context.Context, props map[string]string, targets []string, plugins
 	if len(flows) == 0 {
 		return &cli.ConfigError{Err: fmt.Errorf("no flow leads into --clusters %s", strings.Join(targets, " "))}
 	}
-	registry, err := plugin.NewRegistry(plugins...)
+	registry, err := plugin.NewRegistry(p.Plugins...)
 	if err != nil {
 		return err
 	}
-	m := &mirrorMaker{config: config, flows: flows, plugins: registry, log: log}
+	m := &mirrorMaker{program: p, config: config, flows: flows, plugins: registry, log: log}
 	if err := m.start(); err != nil {
 		return err
 	}
@@ -98,12 +92,23 @@ func Run(ctx context.Context, props map[string]string, targets []string, plugins
 
 // mirrorMaker is one dedicated process: a worker a flow and one REST server.
 type mirrorMaker struct {
+	program *cli.Program
 	config  *Config
 	flows   []Flow
 	plugins *plugin.Registry
 	log     *slog.Logger
 	process *cli.Process
-	workers []*cli.Worker
+	runs    []*flowRun
+}
+
+// flowRun is one flow and the worker that carries it.
+type flowRun struct {
+	Flow
+	worker *cli.Worker
+	log    *slog.Logger
+	// herder is set once the target cluster has answered, and again each time the worker
+	// is run anew.
+	herder atomic.Pointer[herder.Herder]
 }
 
 // start checks everything and begins to serve REST requests.
@@ -120,25 +125,15 @@ func (m *mirrorMaker) start() error {
 	}
 	var errs *multierror.Error
 	for _, f := range m.flows {
-		log := m.log.With("flow", f.String())
-		w, err := cli.NewWorker(cli.WorkerOptions{
-			Properties: m.config.WorkerProps(f), Plugins: m.plugins,
-			WorkerID: m.process.Server.WorkerID() + "/" + f.String(), URL: m.process.Server.AdvertisedURL(),
-			LeaderPath: rest.FlowPath(f.Source, f.Target),
-			OnHerder: func(h herder.Herder) {
-				m.process.Server.AddFlow(f.Source, f.Target, h, enabled == 1 && m.config.Enabled(f))
-			},
-			OnLeader: func(ctx context.Context, h herder.Herder) { m.post(ctx, f, h, log) },
-			HTTP:     m.process.Server.PeerClient(), Metrics: m.process.Metrics, Logger: log,
-		})
+		run, err := m.newRun(f, enabled == 1 && m.config.Enabled(f))
 		if err != nil {
 			for _, e := range cli.Errors(err) {
 				errs = multierror.Append(errs, fmt.Errorf("flow %s: %w", f, e))
 			}
 			continue
 		}
-		m.workers = append(m.workers, w)
-		for _, e := range m.checkConnectors(f, w) {
+		m.runs = append(m.runs, run)
+		for _, e := range m.checkConnectors(f, run.worker) {
 			errs = multierror.Append(errs, fmt.Errorf("flow %s: %w", f, e))
 		}
 	}
@@ -147,6 +142,27 @@ func (m *mirrorMaker) start() error {
 		return &cli.ConfigError{Err: err}
 	}
 	return nil
+}
+
+// newRun makes the worker of a flow. only says that the flow is the one that the API's
+// /connectors speaks of.
+func (m *mirrorMaker) newRun(f Flow, only bool) (*flowRun, error) {
+	run := &flowRun{Flow: f, log: m.log.With("flow", f.String())}
+	w, err := cli.NewWorker(cli.WorkerOptions{
+		Properties: m.config.WorkerProps(f), Plugins: m.plugins,
+		WorkerID: m.process.Server.WorkerID() + "/" + f.String(), URL: m.process.Server.AdvertisedURL(),
+		LeaderPath: rest.FlowPath(f.Source, f.Target),
+		OnHerder: func(h herder.Herder) {
+			m.process.Server.AddFlow(f.Source, f.Target, h, only)
+			run.herder.Store(&h)
+		},
+		OnLeader:       func(ctx context.Context, h herder.Herder) { m.post(ctx, f, h, run.log) },
+		SetLoggerLevel: m.program.SetLoggerLevel(),
+		HTTP:           m.process.Server.PeerClient(),
+		Metrics:        m.process.Metrics, Logger: run.log,
+	})
+	run.worker = w
+	return run, err
 }
 
 // checkConnectors validates what will be posted for a flow, so that a mistake ends the
@@ -209,65 +225,38 @@ func (m *mirrorMaker) known() Known {
 	}
 }
 
-// listen starts the REST server. Where the user named no listener, a port that is
-// taken costs the API only.
-func (m *mirrorMaker) listen() error {
-	listeners, named := m.config.TopLevel("listeners")
-	if !named {
-		listeners = defaultListener
-	}
-	advertised, err := m.advertised()
-	if err != nil {
-		return &cli.ConfigError{Err: err}
-	}
-	open := func(listeners []string) error {
-		if m.process, err = cli.NewProcess(m.plugins, listeners, advertised, m.log); err != nil {
-			return &cli.ConfigError{Err: err}
-		}
-		return m.process.Server.Start()
-	}
-	err = open(cli.List(listeners))
-	if err == nil || named || !errors.Is(err, syscall.EADDRINUSE) {
-		return err
-	}
-	m.process.Stop()
-	m.log.Warn("The REST API's port is taken by another process; going on with any free port. Set listeners to choose one", "listener", defaultListener)
-	return open([]string{"http://127.0.0.1:0"})
-}
-
-func (m *mirrorMaker) advertised() (rest.Advertised, error) {
-	get := func(key string) string { v, _ := m.config.TopLevel(key); return v }
-	a := rest.Advertised{Host: get("rest.advertised.host.name"), Listener: get("rest.advertised.listener")}
-	if port := get("rest.advertised.port"); port != "" {
-		if _, err := fmt.Sscan(port, &a.Port); err != nil || a.Port < 1 || a.Port > 65535 {
-			return a, fmt.Errorf("rest.advertised.port is %q: it must be a port between 1 and 65535", port)
-		}
-	}
-	return a, nil
-}
-
-// run runs all workers until ctx ends. One that fails ends the others, unless its flow
-// only carries heartbeats.
+// run runs all workers until ctx ends, or until all flows are batches that are done. One
+// that fails ends the others, unless its flow only carries heartbeats.
 func (m *mirrorMaker) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var errs *multierror.Error
-	for i, w := range m.workers {
+	fail := func(f Flow, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, e := range cli.Errors(err) {
+			errs = multierror.Append(errs, fmt.Errorf("flow %s: %w", f, e))
+		}
+	}
+	for _, run := range m.runs {
+		wg.Go(func() { m.compareFiles(ctx, run) })
 		wg.Go(func() {
-			if !m.config.Enabled(m.flows[i]) {
-				m.runHeartbeats(ctx, m.flows[i], w)
+			if !m.config.Enabled(run.Flow) {
+				m.runHeartbeats(ctx, run)
 				return
 			}
-			if err := w.Run(ctx); err != nil {
-				mu.Lock()
-				for _, e := range cli.Errors(err) {
-					errs = multierror.Append(errs, fmt.Errorf("flow %s: %w", m.flows[i], e))
-				}
-				mu.Unlock()
+			if err := run.worker.Run(ctx); err != nil {
+				fail(run.Flow, err)
 				cancel()
 			}
+		})
+	}
+	if m.allBatches() {
+		wg.Go(func() {
+			m.awaitBatches(ctx, fail)
+			cancel()
 		})
 	}
 	wg.Wait()
@@ -281,16 +270,16 @@ const heartbeatRetry = time.Minute
 // runHeartbeats runs a flow that mirrors nothing. A cluster that refuses its topics, as
 // the source of a mirror may well do, costs the heartbeats and nothing else; that is
 // said once.
-func (m *mirrorMaker) runHeartbeats(ctx context.Context, f Flow, w *cli.Worker) {
+func (m *mirrorMaker) runHeartbeats(ctx context.Context, run *flowRun) {
 	said := ""
 	for {
-		err := w.Run(ctx)
+		err := run.worker.Run(ctx)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
 		if text := err.Error(); text != said {
 			said = text
-			m.log.Warn("No heartbeats are written into cluster "+f.Target+"; mirroring goes on without them", "flow", f.String(), "error", err)
+			run.log.Warn("No heartbeats are written into cluster "+run.Target+"; mirroring goes on without them", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -298,96 +287,4 @@ func (m *mirrorMaker) runHeartbeats(ctx context.Context, f Flow, w *cli.Worker) 
 		case <-time.After(heartbeatRetry):
 		}
 	}
-}
-
-const checkpointConnector = "org.apache.kafka.connect.mirror.MirrorCheckpointConnector"
-
-// connectorClasses are posted in this order.
-var connectorClasses = []string{
-	"org.apache.kafka.connect.mirror.MirrorSourceConnector",
-	"org.apache.kafka.connect.mirror.MirrorHeartbeatConnector",
-	checkpointConnector,
-}
-
-// connectors returns the configurations of a flow's connectors, in the order in which they are posted. Without
-// checkpoints, or the offset syncs that they are made of, a flow has no MirrorCheckpointConnector: it refuses to run,
-// and in Java, too, the others run without it.
-func (m *mirrorMaker) connectors(f Flow) []map[string]string {
-	var out []map[string]string
-	known := m.known().Connector
-	for _, class := range connectorClasses {
-		props := m.config.ConnectorProps(f, class, known)
-		if class != checkpointConnector || checkpointsOff(props) == "" {
-			out = append(out, props)
-		}
-	}
-	return out
-}
-
-// checkpointsOff returns the setting by which a flow has no checkpoints, or "".
-func checkpointsOff(props map[string]string) string {
-	for _, key := range []string{"emit.checkpoints.enabled", "emit.offset-syncs.enabled"} {
-		if strings.EqualFold(strings.TrimSpace(props[key]), "false") {
-			return key + "=false"
-		}
-	}
-	return ""
-}
-
-// postRetry is the pause before a connector is posted again that could not be.
-const postRetry = 2 * time.Second
-
-// post writes the connectors of a flow to its config topic where they are not there
-// yet or the file says otherwise. The worker that becomes leader does it.
-func (m *mirrorMaker) post(ctx context.Context, f Flow, h herder.Herder, log *slog.Logger) {
-	for _, want := range m.connectors(f) {
-		name := want["name"]
-		for {
-			err := putIfChanged(ctx, h, name, want)
-			if err == nil || ctx.Err() != nil {
-				break
-			}
-			var wrong *herder.BadRequestError
-			var other *herder.NotLeaderError
-			if errors.As(err, &wrong) || errors.As(err, &other) {
-				log.Error("The connector was not configured", "connector", name, "error", err)
-				break
-			}
-			log.Warn("Could not configure the connector; trying again", "connector", name, "error", err)
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(postRetry):
-			}
-		}
-	}
-}
-
-func putIfChanged(ctx context.Context, h herder.Herder, name string, want map[string]string) error {
-	config := storage.ConnectorConfig{}
-	for k, v := range want {
-		config[k] = &v
-	}
-	current, err := h.ConnectorConfig(ctx, name)
-	var missing *herder.NotFoundError
-	if err != nil && !errors.As(err, &missing) {
-		return err
-	}
-	if err == nil && equal(current, want) {
-		return nil
-	}
-	_, _, err = h.PutConnectorConfig(ctx, name, config, nil, true)
-	return err
-}
-
-func equal(current storage.ConnectorConfig, want map[string]string) bool {
-	if len(current) != len(want) {
-		return false
-	}
-	for k, v := range want {
-		if c := current[k]; c == nil || *c != v {
-			return false
-		}
-	}
-	return true
 }

@@ -35,8 +35,10 @@ func TestClustersTakesAllArgumentsThatFollowAsInJava(t *testing.T) {
 	}
 }
 
+func program() *cli.Program { return cli.NewProgram(cli.WithPlugins(standard.Plugins()...)) }
+
 func TestFilesThatCannotBeRunAreRefusedBeforeAnythingStarts(t *testing.T) {
-	two := "clusters=a,b\na.bootstrap.servers=127.0.0.1:1\nb.bootstrap.servers=127.0.0.1:1\na->b.enabled=true\nlisteners=http://127.0.0.1:0\n"
+	two := "rest.advertised.host.name=127.0.0.1\nclusters=a,b\na.bootstrap.servers=127.0.0.1:1\nb.bootstrap.servers=127.0.0.1:1\na->b.enabled=true\nlisteners=http://127.0.0.1:0\n"
 	for name, test := range map[string]struct {
 		file    string
 		targets []string
@@ -48,10 +50,10 @@ func TestFilesThatCannotBeRunAreRefusedBeforeAnythingStarts(t *testing.T) {
 		"workers of several flows": {two + "a.session.timeout.ms=soon\nb.security.protocol=PIGEON\n", nil,
 			[]string{"flow a->b: ", "PIGEON", "flow b->a: ", "session.timeout.ms", "soon"}},
 		"an advertised port": {two + "rest.advertised.port=many\n", nil, []string{`rest.advertised.port is "many": it must be a port between 1 and 65535`}},
-		"a listener":         {strings.Replace(two, "http://127.0.0.1:0", "8083", 1), nil, []string{"8083", "protocol://hostname:port"}},
+		"a listener":         {strings.Replace(two, "http://127.0.0.1:0", "8083", 1), nil, []string{"8083", "http://host:port"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := Run(t.Context(), properties(test.file), test.targets, standard.Plugins(), slog.New(slog.DiscardHandler))
+			err := Run(t.Context(), program(), properties(test.file), test.targets, slog.New(slog.DiscardHandler))
 			var wrong *cli.ConfigError
 			if !errors.As(err, &wrong) {
 				t.Fatalf("got %v, want a *cli.ConfigError", err)
@@ -70,8 +72,8 @@ func TestTheStartTellsWhatTheFileMeans(t *testing.T) {
 	cancel()
 	var out bytes.Buffer
 	log, _ := logging.New(&out, logging.Options{})
-	file := "source.bootstrap.servers=127.0.0.1:1\ntarget.bootstrap.servers=127.0.0.1:1\nlisteners=http://127.0.0.1:0\ntarget.topcis=x\n"
-	if err := Run(ctx, properties(file), nil, standard.Plugins(), log); err != nil {
+	file := "rest.advertised.host.name=127.0.0.1\nsource.bootstrap.servers=127.0.0.1:1\ntarget.bootstrap.servers=127.0.0.1:1\nlisteners=http://127.0.0.1:0\ntarget.topcis=x\n"
+	if err := Run(ctx, program(), properties(file), nil, log); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
@@ -153,8 +155,8 @@ func TestAFlowWithoutCheckpointsHasNoCheckpointConnectorAndRuns(t *testing.T) {
 			cancel()
 			var out bytes.Buffer
 			log, _ := logging.New(&out, logging.Options{})
-			file := "source.bootstrap.servers=127.0.0.1:1\ntarget.bootstrap.servers=127.0.0.1:1\nlisteners=http://127.0.0.1:0\n" + off + "\n"
-			if err := Run(ctx, properties(file), nil, standard.Plugins(), log); err != nil {
+			file := "rest.advertised.host.name=127.0.0.1\nsource.bootstrap.servers=127.0.0.1:1\ntarget.bootstrap.servers=127.0.0.1:1\nlisteners=http://127.0.0.1:0\n" + off + "\n"
+			if err := Run(ctx, program(), properties(file), nil, log); err != nil {
 				t.Fatal(err)
 			}
 			if want := "offsets of consumer groups are not translated flow=source->target"; !strings.Contains(out.String(), want) {

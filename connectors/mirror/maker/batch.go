@@ -1,0 +1,99 @@
+package maker
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"tributary/api"
+	"tributary/connect/herder"
+	"tributary/storage"
+)
+
+const (
+	// batchPoll is the time between two looks at whether batches are done.
+	batchPoll = time.Second
+	// batchFarewell is how long a node stays once all is done, for the others to hear it.
+	batchFarewell = 3 * time.Second
+)
+
+// allBatches reports whether every flow that mirrors is a batch that is not repeated.
+func (m *mirrorMaker) allBatches() bool {
+	flows := 0
+	for _, f := range m.flows {
+		if !m.config.Enabled(f) {
+			continue
+		}
+		flows++
+		props := m.config.ConnectorProps(f, sourceConnector, m.known().Connector)
+		_, repeated := props["batch.interval.seconds"]
+		if !strings.EqualFold(props["replication.mode"], "batch") || repeated {
+			return false
+		}
+	}
+	return flows > 0
+}
+
+// awaitBatches returns when the batches of all flows are done, or ctx ends. What was
+// left behind is a failure of its flow.
+func (m *mirrorMaker) awaitBatches(ctx context.Context, fail func(Flow, error)) {
+	ticker := time.NewTicker(batchPoll)
+	defer ticker.Stop()
+	ended := map[Flow]api.ReplicationBatch{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		waiting := false
+		for _, run := range m.runs {
+			if _, done := ended[run.Flow]; done || !m.config.Enabled(run.Flow) {
+				continue
+			}
+			batch, done := m.batchDone(ctx, run)
+			if !done {
+				waiting = true
+				continue
+			}
+			ended[run.Flow] = batch
+			run.log.Info("The batch is done", "copied", batch.Copied, "left", batch.Left, "stopped_partitions", batch.StoppedPartitions)
+		}
+		if !waiting {
+			break
+		}
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(batchFarewell):
+	}
+	for f, batch := range ended {
+		if batch.Left > 0 || batch.StoppedPartitions > 0 {
+			fail(f, fmt.Errorf("the batch is done, but it left %d records behind; %d partitions were stopped", batch.Left, batch.StoppedPartitions))
+		}
+	}
+}
+
+// batchDone asks a flow's source connector whether it has put itself into STOPPED
+// because its batch is done.
+func (m *mirrorMaker) batchDone(ctx context.Context, run *flowRun) (batch api.ReplicationBatch, done bool) {
+	h := run.herder.Load()
+	if h == nil {
+		return batch, false
+	}
+	name := m.config.ConnectorProps(run.Flow, sourceConnector, m.known().Connector)["name"]
+	return stoppedBatch(ctx, *h, name)
+}
+
+func stoppedBatch(ctx context.Context, h herder.Herder, connector string) (batch api.ReplicationBatch, done bool) {
+	status, err := h.ConnectorStatus(ctx, connector)
+	if err != nil || status.Connector.State != string(storage.StateStopped) {
+		return batch, false
+	}
+	page, err := h.Replication(ctx, connector)
+	if err != nil || page.Batch == nil || !page.Batch.Done {
+		return batch, false
+	}
+	return *page.Batch, true
+}

@@ -1,0 +1,69 @@
+package rest
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"tributary/connect/group/protocol"
+	"tributary/connect/herder"
+)
+
+// Clients' requests that a worker sends on to another one's PeerListeners are signed
+// as internal ones are, with the request line before the body, so that a signature
+// fits one request alone.
+
+// forwardedContent is what the signature of a forwarded request covers.
+func forwardedContent(method string, target *url.URL, body []byte) []byte {
+	return fmt.Appendf(nil, "%s %s\n%s", method, target.RequestURI(), body)
+}
+
+// signForwarded puts the signature of the worker into a request that goes to another
+// one of the same flow. Without signatures in the group the request goes as it is, and
+// so it does when it has the signature of its sender.
+func (c *call) signForwarded(request *http.Request, body []byte) error {
+	signer, ok := c.herder.(herder.RequestSigner)
+	if !ok || c.prefix == "" || request.Header.Get(protocol.SignatureHeader) != "" {
+		return nil
+	}
+	signed, err := signer.SignRequest(forwardedContent(request.Method, request.URL, body))
+	if err != nil {
+		return err
+	}
+	if signed.Signature != "" {
+		request.Header.Set(protocol.SignatureHeader, signed.Signature)
+		request.Header.Set(protocol.SignatureAlgorithmHeader, signed.Algorithm)
+	}
+	return nil
+}
+
+// onlyForwarded lets requests pass that another worker has signed.
+func (s *Server) onlyForwarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, s.opts.MaxBody)
+		if err := s.verifyForwarded(r); err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) verifyForwarded(r *http.Request) error {
+	c, err := s.newCall(r)
+	if err != nil {
+		return err
+	}
+	signer, ok := c.herder.(herder.RequestSigner)
+	if !ok {
+		return refuse(http.StatusNotFound, messageNotFound)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return signer.VerifyRequest(c.signed(forwardedContent(r.Method, r.URL, body)))
+}
