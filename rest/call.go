@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -81,10 +82,11 @@ func (s *Server) serveBy(find func(r *http.Request) (*call, error), handle handl
 		ctx, cancel := context.WithTimeout(ctx, s.limited(s.opts.RequestTimeout))
 		defer cancel()
 		defer context.AfterFunc(s.ctx, cancel)()
-		a, err := handle(ctx, c)
+		stages := &herder.Stages{}
+		a, err := handle(herder.WithStages(ctx, stages), c)
 		if err != nil {
 			if errors.Is(err, context.DeadlineExceeded) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				err = timedOut(c.herder)
+				err = timedOut(c.herder, stages)
 			}
 			s.fail(w, r, err)
 			return
@@ -97,8 +99,9 @@ func (s *Server) serveBy(find func(r *http.Request) (*call, error), handle handl
 // hold the configurations of all tasks.
 const internalBodyFactor = 16
 
-func timedOut(h herder.Herder) error {
-	if stage := stageOf(h); stage != "" {
+// timedOut says what the request waited for, or what the herder was doing meanwhile.
+func timedOut(h herder.Herder, request *herder.Stages) error {
+	if stage := cmp.Or(request.Current(), stageOf(h)); stage != "" {
 		return refuse(http.StatusInternalServerError, messageTimedOut+". "+stage)
 	}
 	return refuse(http.StatusInternalServerError, messageTimedOut)

@@ -212,6 +212,23 @@ func TestRequestsTimeOutWithTheStage(t *testing.T) {
 	}
 }
 
+func TestATimeOutTellsWhatTheRequestItselfWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, nil)
+		s.SetHerder(&fakeHerder{stage: "The worker is currently asleep.", fail: func(ctx context.Context, _ string) error {
+			herder.EnterStage(ctx, "stopping the connector")()
+			herder.EnterStage(ctx, "starting the connector")
+			<-ctx.Done()
+			return ctx.Err()
+		}})
+		w := ask(s, "DELETE", "/connectors/hb", "")
+		want := "< 500\n< Content-Type: application/json\n" + `{"error_code":500,"message":"Request timed out. The worker is currently starting the connector, which began at 2000-01-01T00:00:00.000Z."}`
+		if d := cmp.Diff(want, shown(w)); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
 func TestATestMayShortenTheTimeouts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var limit time.Duration

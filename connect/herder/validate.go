@@ -38,7 +38,34 @@ type Validator struct {
 // converters. The values of passwords are hidden. An error is a *BadRequestError when
 // the connector is not known, or what made validation impossible; mistakes in the
 // configuration are in the answer.
+//
+// It returns when ctx ends, also while the connector's own code hangs: that goes on, as
+// there is no way to end it.
 func (v *Validator) Validate(ctx context.Context, config map[string]*string) (api.ConfigInfos, error) {
+	type outcome struct {
+		infos api.ConfigInfos
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		// A plugin that panics spoils its own validation, not the worker.
+		defer func() {
+			if p := recover(); p != nil {
+				done <- outcome{err: fmt.Errorf("the validation of %s panicked: %v", deref(config["connector.class"]), p)}
+			}
+		}()
+		infos, err := v.validate(ctx, config)
+		done <- outcome{infos, err}
+	}()
+	select {
+	case o := <-done:
+		return o.infos, o.err
+	case <-ctx.Done():
+		return api.ConfigInfos{}, ctx.Err()
+	}
+}
+
+func (v *Validator) validate(ctx context.Context, config map[string]*string) (api.ConfigInfos, error) {
 	config, err := v.resolved(ctx, config)
 	if err != nil {
 		return api.ConfigInfos{}, err
@@ -65,7 +92,7 @@ func (v *Validator) Validate(ctx context.Context, config map[string]*string) (ap
 	if err != nil {
 		return api.ConfigInfos{}, err
 	}
-	c.own()
+	c.own(ctx)
 	return c.result(append(overrides, converters...)), nil
 }
 
@@ -208,10 +235,13 @@ func (c *check) refuseNulls() {
 }
 
 // own evaluates the connector's own keys. One that the framework has, too, replaces it.
-func (c *check) own() {
+func (c *check) own(ctx context.Context) {
 	own := map[string]*item{}
 	undeclared := slices.Clone(c.undeclared)
-	for _, k := range declared(c.plugin, c.connector) {
+	defining := EnterStage(ctx, "retrieving the configuration definition from the connector")
+	keys := declared(c.plugin, c.connector)
+	defining()
+	for _, k := range keys {
 		i := evaluateClass(k, k.Name, c.config, c.classOf(k.Name))
 		own[k.Name] = i
 		// The key is declared after all: what was said of it as an unknown one is void.
@@ -226,7 +256,9 @@ func (c *check) own() {
 		c.showConverterVersions(c.index, false)
 	}
 	if validator, ok := c.connector.(connect.ConfigValidator); ok {
+		validating := EnterStage(ctx, "performing multi-property validation for the connector")
 		further := validator.ValidateConfig(plainConfig(c.config))
+		validating()
 		for _, name := range slices.Sorted(maps.Keys(further)) {
 			i := c.addUndeclared(name)
 			if own[name] == nil {

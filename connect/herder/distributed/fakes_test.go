@@ -246,7 +246,9 @@ type runner struct {
 	targets  map[string]storage.TargetState
 	// stopDelay makes tasks slow to stop.
 	stopDelay time.Duration
-	offsets   storage.OffsetStore
+	// silent is a connector of which nothing is heard once it was started.
+	silent  string
+	offsets storage.OffsetStore
 	// committed is how often offsets were written in transactions.
 	committed int
 	// fenced is called by FenceTasks; nil succeeds.
@@ -298,6 +300,7 @@ func (r *runner) StartConnector(name string, config map[string]string, target st
 	r.mu.Unlock()
 	r.ledger.start(r.name, connectorID(name), "v="+config["v"]+" "+string(target))
 	switch {
+	case name == r.silent:
 	case config["fail"] != "":
 		r.listener.ConnectorState(name, storage.StateFailed, "told to fail", "1")
 	case target == storage.Started:

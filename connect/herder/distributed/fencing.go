@@ -83,7 +83,7 @@ func (h *Herder) fenceZombies(ctx context.Context, connector string) error {
 }
 
 func (h *Herder) runFencing(ctx context.Context, connector string) error {
-	leave := h.stages.enter("performing a round of zombie fencing for connector " + connector)
+	leave := h.stages.Enter("performing a round of zombie fencing for connector " + connector)
 	defer leave()
 	if err := h.refresh(ctx); err != nil {
 		return fmt.Errorf("Failed to read to end of config topic before performing zombie fencing: %w", err)

@@ -119,7 +119,7 @@ type Herder struct {
 	log    *slog.Logger
 	runner Runner
 	loop   *mailbox
-	stages stages
+	stages herder.Stages
 	writer *writer
 	ended  chan struct{}
 	// ready is closed when the first round was settled.
@@ -190,7 +190,7 @@ func New(opts Options) (*Herder, error) {
 // could not start.
 func (h *Herder) Run(ctx context.Context) error {
 	defer close(h.ended)
-	reading := h.stages.enter(herder.StageInitializing)
+	reading := h.stages.Enter(herder.StageInitializing)
 	defer h.opts.Offsets.Stop()
 	defer h.opts.Statuses.Stop()
 	defer h.opts.Configs.Stop()
@@ -207,7 +207,7 @@ func (h *Herder) Run(ctx context.Context) error {
 	serving.Go(func() { h.loop.run(runCtx) })
 	serving.Go(func() { h.writer.run(runCtx, &h.stages) })
 	h.opts.Group.Start(runCtx, h)
-	joining := h.stages.enter("ensuring membership in the cluster")
+	joining := h.stages.Enter("ensuring membership in the cluster")
 	h.background.Go(func() {
 		select {
 		case <-h.ready:

@@ -165,7 +165,7 @@ func (h *Herder) modifyOffsets(ctx context.Context, connector, done string, chan
 			return api.Message{}, err
 		}
 	}
-	leave := h.stages.enter("modifying offsets for connector " + connector)
+	leave := h.stages.Enter("modifying offsets for connector " + connector)
 	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, offsetsTimeout)
 	defer cancel()

@@ -287,6 +287,12 @@ func (h *Herder) restartHere(ctx context.Context, id connect.TaskID) error {
 		}
 		return h.notLeader()
 	}
+	what := "starting the connector"
+	if id.Task != connectorInstance {
+		what = fmt.Sprintf("restarting task %s-%d", id.Connector, id.Task)
+	}
+	// A request that runs out of time leaves the stage open, and tells it.
+	leave := herder.EnterStage(ctx, what)
 	started := make(chan error, 1)
 	if err := h.call(ctx, func() {
 		h.starts[id] = append(h.starts[id], started)
@@ -299,6 +305,7 @@ func (h *Herder) restartHere(ctx context.Context, id connect.TaskID) error {
 	}
 	select {
 	case err := <-started:
+		leave()
 		return err
 	case <-ctx.Done():
 		return ctx.Err()

@@ -2,9 +2,12 @@ package distributed
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tributary/connect/herder"
 )
 
 // A task that is stopped for its new configuration may be started again by the round in force, before this worker has
@@ -31,5 +34,22 @@ func TestAJoinWaitsForTheStopOfATaskNotForTheEndOfTheNextOne(t *testing.T) {
 			t.Error(err)
 		}
 		c.expectTasks("mirror", 1, "1")
+	})
+}
+
+func TestARestartThatRunsOutOfTimeSaysThatTheConnectorIsStarting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		h := c.start("a", func(_ *Options, r *runner) { r.silent = "mute" })
+		c.put(t.Context(), "mute", config("n", "1", "v", "1"))
+		var stages herder.Stages
+		ctx, cancel := context.WithTimeout(herder.WithStages(t.Context(), &stages), time.Minute)
+		defer cancel()
+
+		err := h.RestartConnector(ctx, "mute")
+
+		if err != context.DeadlineExceeded || !strings.HasPrefix(stages.Current(), "The worker is currently starting the connector, which began at ") {
+			t.Errorf("%v, while %q", err, stages.Current())
+		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"tributary/connect/herder"
 	"tributary/storage"
 )
 
@@ -23,7 +24,7 @@ type job struct {
 func newWriter() *writer { return &writer{jobs: make(chan *job)} }
 
 // run executes jobs until ctx ends, which also ends the job in progress.
-func (w *writer) run(ctx context.Context, stages *stages) {
+func (w *writer) run(ctx context.Context, stages *herder.Stages) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -35,7 +36,7 @@ func (w *writer) run(ctx context.Context, stages *stages) {
 			}
 			jobCtx, cancel := context.WithCancel(j.ctx)
 			stop := context.AfterFunc(ctx, cancel)
-			leave := stages.enter(j.what)
+			leave := stages.Enter(j.what)
 			j.done <- j.work(jobCtx)
 			leave()
 			stop()
