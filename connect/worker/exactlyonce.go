@@ -126,6 +126,7 @@ func (x *exactlyOnce) open(ctx, hard context.Context) error {
 		return err
 	}
 	x.boundary.begin(time.Now())
+	x.logger.Info("The task writes records and offsets in transactions", "transactional_id", x.spec.TransactionalID)
 	return nil
 }
 
