@@ -38,8 +38,6 @@ var (
 	commonDef = worker.ConfigDef().With(restKeys...).With(
 		connect.ConfigKey{Name: "bootstrap.servers", Type: connect.TypeList, Required: true, Importance: connect.High, Validate: nonEmptyList,
 			Doc: "Brokers to find the cluster by, as host:port pairs separated by commas."},
-		connect.ConfigKey{Name: "topic.creation.enable", Type: connect.TypeBoolean, Default: true, Importance: connect.Low,
-			Doc: "Whether connectors may have their topics created with settings of their own."},
 		connect.ConfigKey{Name: "topic.tracking.allow.reset", Type: connect.TypeBoolean, Default: true, Importance: connect.Low,
 			Doc: "Whether that record may be cleared over REST."},
 		connect.ConfigKey{Name: "connector.client.config.override.policy", Type: connect.TypeString, Default: "All", Importance: connect.Medium,

@@ -15,6 +15,9 @@ type Config struct {
 	// FlushInterval lies between two offset commits of a task (offset.flush.interval.ms),
 	// FlushTimeout is all the time that one may take (offset.flush.timeout.ms).
 	FlushInterval, FlushTimeout time.Duration
+	// TopicCreation lets source connectors have their topics created with settings of
+	// their own (topic.creation.enable).
+	TopicCreation bool
 	// TopicTracking reports the topics that tasks write to (topic.tracking.enable).
 	TopicTracking bool
 	// Properties are the worker's properties as given: converters that a connector
@@ -35,6 +38,8 @@ var configDef = connect.NewConfigDef(
 		Doc: "Time between two commits of a task's offsets, in milliseconds."},
 	connect.ConfigKey{Name: "offset.flush.timeout.ms", Type: connect.TypeLong, Default: int64(5000), Importance: connect.Low,
 		Doc: "Time that one commit of offsets may take, in milliseconds, before it is given up and tried again with the next one."},
+	connect.ConfigKey{Name: "topic.creation.enable", Type: connect.TypeBoolean, Default: true, Importance: connect.Low,
+		Doc: "Whether source connectors may have their topics created with settings of their own."},
 	connect.ConfigKey{Name: "topic.tracking.enable", Type: connect.TypeBoolean, Default: true, Importance: connect.Low,
 		Doc: "Whether the topics that connectors use are recorded."},
 )
@@ -54,6 +59,7 @@ func ParseConfig(properties map[string]string) (Config, error) {
 		GracefulTimeout: millis(v.Int("task.shutdown.graceful.timeout.ms")),
 		FlushInterval:   millis(v.Int("offset.flush.interval.ms")),
 		FlushTimeout:    millis(v.Int("offset.flush.timeout.ms")),
+		TopicCreation:   v.Bool("topic.creation.enable"),
 		TopicTracking:   v.Bool("topic.tracking.enable"),
 		Properties:      properties,
 	}, nil

@@ -159,6 +159,11 @@ func (c *connectorRun) build() error {
 	if err != nil {
 		return err
 	}
+	if p.Kind == plugin.Source && c.worker.options.Config.TopicCreation {
+		if _, err := parseTopicGroups(config, values.List("topic.creation.groups")); err != nil {
+			return err
+		}
+	}
 	c.instance, c.plugin, c.config, c.values = instance, p, config, values
 	c.version = versionOf(instance, p)
 	c.offsets.describe(OffsetStoreSpec{Connector: c.name, ClientID: c.name, Config: config})

@@ -105,6 +105,10 @@ func (t *taskRun) sendBatch(records []*connect.SourceRecord) (err error) {
 		}
 		switch err := t.pipeline.apply(t.ctx, record, &e.out); err {
 		case nil:
+			if err := t.creation.ensure(t.ctx, e.out.Topic); err != nil {
+				t.wipe(e)
+				return err
+			}
 			t.free = t.free[:len(t.free)-1]
 			e.record = record
 			if err := t.outlet.send(t.ctx, e); err != nil {

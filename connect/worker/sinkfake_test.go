@@ -246,9 +246,15 @@ type topics struct {
 	events *events
 	exist  map[string]kafka.TopicInfo
 	fail   error
+	judge  func() error // asked before topics are looked up; nil accepts all
 }
 
 func (a *topics) Topics(_ context.Context, names ...string) (map[string]kafka.TopicInfo, error) {
+	if a.judge != nil {
+		if err := a.judge(); err != nil {
+			return nil, err
+		}
+	}
 	found := map[string]kafka.TopicInfo{}
 	for _, name := range names {
 		if info, ok := a.exist[name]; ok {

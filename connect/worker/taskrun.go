@@ -48,7 +48,8 @@ type taskRun struct {
 	outlet          outlet   // nil until the task is about to start
 	started         bool     // Start was called
 	free            []*entry
-	sink            *sinkLane // nil for a source task
+	creation        *topicCreation // nil leaves topics to the brokers
+	sink            *sinkLane      // nil for a source task
 }
 
 func newTaskRun(w *Worker, id connect.TaskID, rawConnector, rawTask map[string]string, taskCount int) *taskRun {
@@ -191,6 +192,7 @@ func (t *taskRun) finish(failed bool) {
 			t.logger.Error("The task failed to stop cleanly", "error", err)
 		}
 	}
+	t.creation.close()
 	if err := t.outlet.close(t.hard); err != nil {
 		t.logger.Warn("The task's producer failed to close cleanly", "error", err)
 	}
@@ -259,6 +261,10 @@ func (t *taskRun) buildSource(connector connect.SourceConnector, p plugin.Plugin
 	o := &t.worker.options
 	config := t.connectorConfig
 	t.metrics = newTaskMetrics(t.scope)
+	var err error
+	if t.creation, err = t.newTopicCreation(values); err != nil {
+		return err
+	}
 	if err := t.buildPipeline(values, &t.metrics.errorMetrics); err != nil {
 		return err
 	}
