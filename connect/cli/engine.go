@@ -89,7 +89,8 @@ func (e *engine) clusterAway() bool { return kafka.Away(e.admin.BootstrapServers
 // herderOptions are those that do not depend on the group.
 func (e *engine) herderOptions(workerID string, s stores) distributed.Options {
 	return distributed.Options{
-		WorkerID: workerID, Configs: s.configs, Statuses: s.statuses, Offsets: s.offsets, Plugins: e.plugins,
+		SinkGroups: e.taskClients.sinkGroup,
+		WorkerID:   workerID, Configs: s.configs, Statuses: s.statuses, Offsets: s.offsets, Plugins: e.plugins,
 		NewRunner: func(l worker.Listener) (distributed.Runner, error) {
 			options := worker.Options{
 				ID: workerID, Config: e.runtime, Plugins: e.plugins, Offsets: s.offsets, Listener: l,

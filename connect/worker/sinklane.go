@@ -75,7 +75,7 @@ func (s *sinkLane) work() error {
 	s.consumer, err = t.worker.options.Consumers(ConsumerSpec{
 		Task:         t.id,
 		ClientID:     fmt.Sprintf("connector-consumer-%s-%d", t.id.Connector, t.id.Task),
-		GroupID:      SinkGroupID(t.id.Connector, nil),
+		GroupID:      SinkGroupID(t.id.Connector),
 		Overrides:    withPrefix(t.connectorConfig, "consumer.override."),
 		Subscription: subscription,
 	}, s)
@@ -97,14 +97,9 @@ func (s *sinkLane) work() error {
 	return context.Cause(t.ctx)
 }
 
-// SinkGroupID is the consumer group of a sink connector: connect-<name>, or what its
-// configuration says.
-func SinkGroupID(connector string, config map[string]string) string {
-	if own, set := config["consumer.override.group.id"]; set {
-		return own
-	}
-	return "connect-" + connector
-}
+// SinkGroupID is the consumer group of a sink connector, unless a configuration says
+// otherwise.
+func SinkGroupID(connector string) string { return "connect-" + connector }
 
 // subscriptionOf reads topics or topics.regex of a task's configuration.
 func subscriptionOf(config map[string]string) (kafka.Subscription, error) {

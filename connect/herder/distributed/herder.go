@@ -83,6 +83,9 @@ type Options struct {
 	Offsets   storage.OffsetStore
 	Plugins   *plugin.Registry
 	Group     Group
+	// SinkGroups opens the consumer groups of sink connectors, for requests about their
+	// offsets.
+	SinkGroups SinkGroups
 	// NewRunner makes the worker that reports to the given listener.
 	NewRunner func(worker.Listener) (Runner, error)
 	// Validator checks connector configurations before they are written, and for those who

@@ -3,7 +3,6 @@ package distributed
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -14,13 +13,11 @@ import (
 	"tributary/storage"
 )
 
-// Offsets of source connectors (KIP-875). This worker runs no sink connectors, whose
-// offsets are those of a consumer group.
+// Offsets of connectors (KIP-875): those of source connectors are here, for those of sink
+// connectors see sinkoffsets.go.
 
 // offsetsTimeout bounds reading and writing the offsets of one request, as in Java.
 const offsetsTimeout = 90 * time.Second
-
-var errSinkOffsets = errors.New("this worker does not run sink connectors")
 
 // ConnectorOffsets implements herder.Herder.
 func (h *Herder) ConnectorOffsets(ctx context.Context, connector string) (api.ConnectorOffsets, error) {
@@ -33,7 +30,12 @@ func (h *Herder) ConnectorOffsets(ctx context.Context, connector string) (api.Co
 		return out, herder.ConnectorNotFound(connector)
 	}
 	if h.isSink(state, connector) {
-		return out, fmt.Errorf("Failed to retrieve consumer group offsets for sink connector %s: %w", connector, errSinkOffsets)
+		offsets, err := h.sinkOffsets(ctx, state, connector)
+		if err != nil {
+			return out, fmt.Errorf("Failed to retrieve consumer group offsets for sink connector %s: %w", connector, err)
+		}
+		out.Offsets = append(out.Offsets, offsets...)
+		return out, nil
 	}
 	offsets, err := h.sourceOffsets(ctx, state, connector)
 	if err != nil {
@@ -95,7 +97,7 @@ func (h *Herder) sourceOffsets(ctx context.Context, state *storage.ClusterState,
 
 // AlterOffsets implements herder.Herder.
 func (h *Herder) AlterOffsets(ctx context.Context, connector string, changes []connect.OffsetChange) (api.Message, error) {
-	return h.modifyOffsets(ctx, connector, "altered", func(storage.OffsetStore) ([]connect.OffsetChange, error) {
+	return h.modifyOffsets(ctx, connector, "altered", changes, func(storage.OffsetStore) ([]connect.OffsetChange, error) {
 		var last []connect.OffsetChange
 		index := map[string]int{}
 		for _, change := range changes {
@@ -118,7 +120,7 @@ func (h *Herder) AlterOffsets(ctx context.Context, connector string, changes []c
 
 // ResetOffsets implements herder.Herder.
 func (h *Herder) ResetOffsets(ctx context.Context, connector string) (api.Message, error) {
-	return h.modifyOffsets(ctx, connector, "reset", func(store storage.OffsetStore) ([]connect.OffsetChange, error) {
+	return h.modifyOffsets(ctx, connector, "reset", nil, func(store storage.OffsetStore) ([]connect.OffsetChange, error) {
 		partitions, err := store.Partitions(ctx, connector)
 		changes := make([]connect.OffsetChange, len(partitions))
 		for i, partition := range partitions {
@@ -149,12 +151,15 @@ func requirePrimitives(fields map[string]any) error {
 
 // modifyOffsets lets the connector see the changes and writes them. done is the word for
 // it in messages.
-func (h *Herder) modifyOffsets(ctx context.Context, connector, done string, changesOf func(storage.OffsetStore) ([]connect.OffsetChange, error)) (api.Message, error) {
+func (h *Herder) modifyOffsets(ctx context.Context, connector, done string, requested []connect.OffsetChange, changesOf func(storage.OffsetStore) ([]connect.OffsetChange, error)) (api.Message, error) {
 	if err := h.awaitReady(ctx); err != nil {
 		return api.Message{}, err
 	}
 	if err := h.requireStopped(ctx, connector); err != nil {
 		return api.Message{}, err
+	}
+	if h.isSink(h.snapshot(), connector) {
+		return h.modifySinkOffsets(ctx, connector, done, requested)
 	}
 	if h.opts.ExactlyOnce {
 		// A task that was cut off may still be about to commit.
@@ -200,11 +205,16 @@ func (h *Herder) modifyOffsets(ctx context.Context, connector, done string, chan
 		}
 	}
 	h.log.Info("Offsets were "+done, "connector", connector, "partitions", len(changes))
+	return offsetsMessage(done, complete), nil
+}
+
+// offsetsMessage says how far a change of offsets goes.
+func offsetsMessage(done string, complete bool) api.Message {
 	if complete {
-		return api.Message{Message: "The offsets for this connector have been " + done + " successfully"}, nil
+		return api.Message{Message: "The offsets for this connector have been " + done + " successfully"}
 	}
 	return api.Message{Message: "The Connect framework-managed offsets for this connector have been " + done +
-		" successfully. However, if this connector manages offsets externally, they will need to be manually " + done + " in the system that the connector uses."}, nil
+		" successfully. However, if this connector manages offsets externally, they will need to be manually " + done + " in the system that the connector uses."}
 }
 
 // requireStopped refuses changes of offsets that a running task would write over.
@@ -227,8 +237,6 @@ func (h *Herder) requireStopped(ctx context.Context, connector string) error {
 	case !isStopped(state, connector) || state.TaskCount(connector) != 0:
 		return &herder.BadRequestError{Message: "Connectors must be in the STOPPED state before their offsets can be modified. This can be done " +
 			"for the specified connector by issuing a 'PUT' request to the '/connectors/" + connector + "/stop' endpoint"}
-	case h.isSink(state, connector):
-		return fmt.Errorf("Failed to modify offsets for connector %s: %w", connector, errSinkOffsets)
 	}
 	return nil
 }
