@@ -91,7 +91,7 @@ func comparePartitions(a, b connect.TopicPartition) int {
 // modifySinkOffsets changes the offsets of a stopped sink connector; nil changes remove
 // all.
 func (h *Herder) modifySinkOffsets(ctx context.Context, connector, done string, changes []connect.OffsetChange) (api.Message, error) {
-	leave := h.stages.enter("modifying offsets for connector " + connector)
+	leave := h.stages.Enter("modifying offsets for connector " + connector)
 	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, offsetsTimeout)
 	defer cancel()
