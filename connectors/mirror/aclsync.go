@@ -44,6 +44,8 @@ func (c *SourceConnector) syncACLs(ctx context.Context) error {
 		}
 	}
 	if len(missing) == 0 {
+		c.drift.acls = 0
+		c.metrics.drift.Set(float64(c.drift.properties))
 		return nil
 	}
 	failed, err := c.target.admin.CreateACLs(ctx, missing...)
@@ -54,6 +56,8 @@ func (c *SourceConnector) syncACLs(ctx context.Context) error {
 		c.troubles.report("acl "+fmt.Sprint(acl), failed[i], "An ACL could not be carried over",
 			"topic", acl.ResourceName, "principal", acl.Principal, "cluster", c.settings.target, "operation", "create ACL")
 	}
+	c.drift.acls = len(failed)
+	c.metrics.drift.Set(float64(c.drift.properties + c.drift.acls))
 	c.logger.Info("Carried ACLs over", "cluster", c.settings.target, "created", len(missing)-len(failed), "failed", len(failed))
 	return nil
 }

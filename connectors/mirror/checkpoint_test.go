@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"tributary/connect"
 	"tributary/connectors/mirror/replica"
 	"tributary/internal/localkafka"
 	"tributary/test/cluster/kafkatest"
@@ -207,4 +208,49 @@ func TestWithoutItsTopicThereAreNoCheckpointTasks(t *testing.T) {
 	}
 	refusal.Undo()
 	r.awaitCheckpoints(p, checkpoint("g", 9, 14))
+}
+
+// unmovable is what the tasks say of a group.
+func (r *runner) unmovable(group string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, task := range r.tasks {
+		for _, g := range task.task.(connect.ReplicationReporter).Replication().UnmovableGroups {
+			if g.Group == group {
+				return g.Reason
+			}
+		}
+	}
+	return ""
+}
+
+func TestNoCheckpointLiesBeyondTheEndOfTheTarget(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, localkafka.Options{}, localkafka.Options{})
+	mirrorRecords(t, p)
+	p.source.CreateTopic("unmirrored", 1, nil)
+	p.source.Produce("unmirrored", text("x")...)
+	p.source.CommitOffset("g", "t", 0, 9)
+	p.source.CommitOffset("other", "unmirrored", 0, 1)
+	p.target.DeleteTopic("A.t")
+	p.target.CreateTopic("A.t", 1, nil)
+	kafkatest.Dial(t, p.b.Bootstrap()).Produce("A.t", text("0", "1")...)
+
+	r := startCheckpoints(t, p, "sync.group.offsets.enabled=true", "sync.group.offsets.interval.seconds=1")
+	r.await("the reasons", func() bool {
+		return strings.Contains(r.unmovable("g"), "A.t-0: it translates to offset 14, beyond the end 2") &&
+			strings.Contains(r.unmovable("other"), "unmirrored-0: nothing of it has been mirrored yet")
+	})
+	labels := map[string]string{"source": "A", "target": "B"}
+	const untranslatable = "kafka_connect_mirror_mirrorcheckpointconnector_untranslatable_groups"
+	r.await("the metric", func() bool { return r.meter.value(untranslatable, labels) == 2 })
+	if got := readCheckpoints(t, p); len(got) != 0 {
+		t.Errorf("checkpoints were written: %v", got)
+	}
+	// Once the target is long enough again, the group is translated.
+	for range 2 {
+		kafkatest.Dial(t, p.b.Bootstrap()).Produce("A.t", text("a", "b", "c", "d", "e", "f")...)
+	}
+	r.awaitCheckpoints(p, checkpoint("g", 9, 14))
+	r.await("the group to be movable", func() bool { return r.unmovable("g") == "" })
 }

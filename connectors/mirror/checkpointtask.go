@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tributary/connect"
@@ -40,6 +41,12 @@ type CheckpointTask struct {
 	// last are the newest checkpoints that the target has, by group and partition.
 	last   map[string]map[replica.TopicPartition]replica.Checkpoint
 	gauges map[checkpointID]connect.Gauge
+
+	// newestSync is the time of the last offset sync read, in milliseconds since 1970.
+	newestSync atomic.Int64
+
+	reports groupReports
+	metrics checkpointTaskMetrics
 }
 
 type checkpointID struct {
@@ -53,12 +60,10 @@ func (t *CheckpointTask) Start(ctx context.Context, tc connect.TaskContext, conf
 	if err != nil {
 		return err
 	}
-	*t = CheckpointTask{
-		settings: s, logger: tc.Logger(), connectMeter: tc.Metrics(), every: s.period(emitCheckpoints),
-		loaded: make(chan struct{}),
-		last:   map[string]map[replica.TopicPartition]replica.Checkpoint{},
-		gauges: map[checkpointID]connect.Gauge{},
-	}
+	t.settings, t.logger, t.connectMeter, t.every = s, tc.Logger(), tc.Metrics(), s.period(emitCheckpoints)
+	t.loaded = make(chan struct{})
+	t.last, t.gauges = map[string]map[replica.TopicPartition]replica.Checkpoint{}, map[checkpointID]connect.Gauge{}
+	t.metrics = newCheckpointTaskMetrics(tc.Metrics(), s)
 	t.troubles = newTroubles(t.logger)
 	for group := range strings.SplitSeq(config[assignedGroups], ",") {
 		if group = strings.TrimSpace(group); group != "" {
@@ -139,6 +144,12 @@ func (t *CheckpointTask) Poll(ctx context.Context) ([]*connect.SourceRecord, err
 	for _, p := range parts {
 		records = append(records, p...)
 	}
+	unmovable := len(t.reports.list())
+	t.metrics.translated.Set(float64(len(t.groups) - unmovable))
+	t.metrics.untranslatable.Set(float64(unmovable))
+	if newest := t.newestSync.Load(); newest > 0 {
+		t.metrics.syncAge.Set(ageOf(newest, time.Now()))
+	}
 	return records, nil
 }
 
@@ -155,13 +166,32 @@ func (t *CheckpointTask) checkpoint(ctx context.Context, group string) []*connec
 	t.troubles.report("group "+group, err, "The offsets of a consumer group cannot be read: it is not translated until they can",
 		"group", group, "cluster", t.settings.source, "operation", "list group offsets")
 	if err != nil {
+		t.reports.set(group, "read", fmt.Sprintf("its offsets on the source cannot be read: %v", err))
 		return nil
 	}
+	t.reports.set(group, "read", "")
+	obstacles := t.checkpointer.Obstacles(committed)
 	t.mu.Lock()
 	checkpoints := t.checkpointer.Checkpoints(group, committed, t.last[group])
 	t.mu.Unlock()
+	offsets := make(map[replica.TopicPartition]int64, len(checkpoints))
+	for _, c := range checkpoints {
+		offsets[c.TopicPartition] = c.Downstream
+	}
+	beyond, err := t.withinTarget(limited, offsets)
+	if ctx.Err() != nil {
+		return nil
+	}
+	t.troubles.report("ends "+group, err, "The checkpoints of a consumer group cannot be compared with the target: they are written once they can", "group", group, "cluster", t.settings.target)
+	t.reports.set(group, "translate", obstacleText(append(obstacles, beyond...)))
+	if err != nil {
+		return nil
+	}
 	records := make([]*connect.SourceRecord, 0, len(checkpoints))
 	for _, c := range checkpoints {
+		if _, within := offsets[c.TopicPartition]; !within {
+			continue
+		}
 		key, err := c.Key()
 		if err != nil {
 			t.troubles.once("encode "+group, "A checkpoint cannot be written.", "group", group, "topic", c.TopicPartition.Topic, "error", err)
@@ -221,6 +251,11 @@ func (t *CheckpointTask) syncGroups(ctx context.Context) error {
 	forEach(ctx, t.groups, func(ctx context.Context, _ int, group string) {
 		err := t.syncGroup(ctx, group)
 		if ctx.Err() == nil {
+			reason := ""
+			if err != nil {
+				reason = fmt.Sprintf("its offsets cannot be committed on the target: %v", err)
+			}
+			t.reports.set(group, "commit", reason)
 			t.troubles.report("sync "+group, err, "The translated offsets of a consumer group could not be committed on the target",
 				"group", group, "cluster", t.settings.target, "operation", "alter group offsets")
 		}
@@ -242,6 +277,11 @@ func (t *CheckpointTask) syncGroup(ctx context.Context, group string) error {
 	if err != nil {
 		return err
 	}
+	active := ""
+	if state == replica.TargetGroupActive {
+		active = "it has members on the target, which go their own way"
+	}
+	t.reports.set(group, "active", active)
 	var current map[replica.TopicPartition]replica.CommittedOffset
 	if state == replica.TargetGroupEmpty {
 		if current, err = committedOffsets(ctx, t.target.admin, group); err != nil {
@@ -249,8 +289,24 @@ func (t *CheckpointTask) syncGroup(ctx context.Context, group string) error {
 		}
 	}
 	toSet := replica.GroupOffsetsToSet(state, translated, current)
+	offsets := make(map[replica.TopicPartition]int64, len(toSet))
+	for tp, o := range toSet {
+		offsets[tp] = o.Offset
+	}
+	beyond, err := t.withinTarget(ctx, offsets)
+	if err != nil {
+		return err
+	}
+	for _, o := range beyond {
+		delete(toSet, o.TopicPartition)
+	}
+	t.reports.set(group, "beyond", obstacleText(beyond))
 	if len(toSet) == 0 {
 		return nil
+	}
+	// The look at the ends took time: a consumer may have come back meanwhile.
+	if again, err := stateOf(ctx, t.target.admin, group); err != nil || again != state {
+		return err
 	}
 	err = commitOffsets(ctx, t.target.admin, group, toSet)
 	if errors.Is(err, kafka.ErrUnknownMemberID) {

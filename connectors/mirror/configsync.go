@@ -88,13 +88,17 @@ func (c *SourceConnector) syncConfigs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	drift := 0
 	for i, topic := range topics {
 		err := failed[topic]
 		if err == nil {
 			err = failedRemotes[remotes[i]]
 		}
 		if err == nil {
-			err = c.alter(ctx, remotes[i], propertyChanges(c.configs, source[topic], target[remotes[i]]))
+			changes := propertyChanges(c.configs, source[topic], target[remotes[i]])
+			if err = c.alter(ctx, remotes[i], changes); err != nil {
+				drift += len(changes)
+			}
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -103,6 +107,8 @@ func (c *SourceConnector) syncConfigs(ctx context.Context) error {
 			c.reportConfigs(topic, err)
 		}
 	}
+	c.drift.properties = drift
+	c.metrics.drift.Set(float64(c.drift.properties + c.drift.acls))
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"tributary/connectors/mirror/replica"
 	"tributary/internal/kafka"
@@ -20,11 +21,13 @@ type history struct {
 	syncsClient, checkpointsClient *kafka.Client
 	syncsConfig, checkpointsConfig *kafka.Config
 	syncs                          *kafka.Log
+	// newest is the time of the last offset sync read, in milliseconds since 1970.
+	newest *atomic.Int64
 }
 
 func (t *CheckpointTask) openHistory() (*history, error) {
 	s := t.settings
-	h := &history{settings: s, logger: t.logger, troubles: t.troubles}
+	h := &history{settings: s, logger: t.logger, troubles: t.troubles, newest: &t.newestSync}
 	at := onTarget
 	if s.syncsOnSource() {
 		at = onSource
@@ -113,6 +116,7 @@ func (h *history) followSyncs(ctx context.Context, keepHistory bool) (*replica.O
 				return
 			}
 			store.Add(offsetSync)
+			h.newest.Store(r.Timestamp)
 		}, h.logger)
 		if ctx.Err() == nil {
 			h.troubles.report("read offset syncs", err, "The offset syncs cannot be read, so no consumer group is translated; it is tried again", "topic", topic)

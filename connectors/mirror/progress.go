@@ -98,6 +98,9 @@ func (p *sourcePartition) observe(problem error, stopped bool, now time.Time) st
 	p.metrics.lag.Set(float64(s.lag()))
 	p.metrics.lagSeconds.Set(s.lagSeconds)
 	p.metrics.progressed.Set(float64(g.at.Load()))
+	if last := g.timestamp.Load(); p.heartbeat != nil && last > 0 {
+		p.heartbeat.Set(ageOf(last, now))
+	}
 	return s
 }
 

@@ -42,6 +42,7 @@ type SourceConnector struct {
 	source, target *cluster
 	syncs          *cluster // the cluster of the offset-syncs topic; nil when there is none to keep
 	view           *topicView
+	drift          drift // belongs to run's goroutine
 	ended          sync.WaitGroup
 	cancel         context.CancelFunc
 
@@ -200,11 +201,19 @@ func (c *SourceConnector) complaints() []string {
 		return []string{none}
 	}
 	c.troubles.forget("no topic matches")
+	var said []string
 	if n := c.view.unmirrored(); n > 0 {
-		return []string{fmt.Sprintf("%d partitions of topics that match cannot be mirrored at present; the log says why", n)}
+		said = append(said, fmt.Sprintf("%d partitions of topics that match cannot be mirrored at present; the log says why", n))
 	}
-	return nil
+	if c.drift != (drift{}) {
+		said = append(said, fmt.Sprintf("%d topic properties and %d ACLs of the source could not be carried over; the log says why", c.drift.properties, c.drift.acls))
+	}
+	return said
 }
+
+// drift is how much of the source's settings the target refused when they were last
+// carried over.
+type drift struct{ properties, acls int }
 
 // TaskConfigs deals the partitions out among the tasks, one after the other. Before the
 // first look it is a *connect.RetriableError, so that tasks of an earlier life go on.

@@ -63,6 +63,11 @@ func ageOf(timestamp int64, now time.Time) float64 {
 	return float64(max(now.UnixMilli()-timestamp, 0))
 }
 
+func newHeartbeatAge(m connect.Metrics, s *settings, topic string) connect.Gauge {
+	return m.Gauge(sourcePrefix+"heartbeat_age_ms", "Age of the last heartbeat mirrored, in milliseconds.",
+		map[string]string{"source": s.source, "target": s.target, "topic": s.remoteTopic(topic)})
+}
+
 // sourceTaskMetrics are those of one task.
 type sourceTaskMetrics struct {
 	stuck          connect.Gauge
@@ -88,13 +93,27 @@ func newSourceTaskMetrics(m connect.Metrics, s *settings) sourceTaskMetrics {
 }
 
 // sourceConnectorMetrics are those of the connector.
-type sourceConnectorMetrics struct{ partitions, unmirrored, troubles connect.Gauge }
+type sourceConnectorMetrics struct{ partitions, unmirrored, drift, troubles connect.Gauge }
 
 func newSourceConnectorMetrics(m connect.Metrics, s *settings) sourceConnectorMetrics {
 	labels := map[string]string{"source": s.source, "target": s.target}
 	return sourceConnectorMetrics{
 		partitions: m.Gauge(sourcePrefix+"partitions", "Partitions that are mirrored.", labels),
 		unmirrored: m.Gauge(sourcePrefix+"unmirrored_partitions", "Partitions of topics that match and that cannot be mirrored at present.", labels),
+		drift:      m.Gauge(sourcePrefix+"config_drift", "Topic properties and ACLs that differ from the source's and that the target refused to change.", labels),
 		troubles:   m.Gauge(sourcePrefix+"open_problems", "Problems with topics that were logged and are not over.", labels),
+	}
+}
+
+// checkpointTaskMetrics are those of one checkpoint task.
+type checkpointTaskMetrics struct{ translated, untranslatable, syncAge connect.Gauge }
+
+func newCheckpointTaskMetrics(m connect.Metrics, s *settings) checkpointTaskMetrics {
+	const prefix = "kafka_connect_mirror_mirrorcheckpointconnector_"
+	labels := map[string]string{"source": s.source, "target": s.target}
+	return checkpointTaskMetrics{
+		translated:     m.Gauge(prefix+"translated_groups", "Consumer groups of the task whose offsets are translated.", labels),
+		untranslatable: m.Gauge(prefix+"untranslatable_groups", "Consumer groups of the task that cannot be moved safely, or not with all their partitions.", labels),
+		syncAge:        m.Gauge(prefix+"offset_sync_age_ms", "Age of the newest offset sync that the task knows, in milliseconds.", labels),
 	}
 }

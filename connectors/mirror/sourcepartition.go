@@ -15,6 +15,8 @@ type sourcePartition struct {
 	remote   string
 	position *connect.SourcePartition
 	metrics  partitionMetrics
+	// heartbeat is the age of the last heartbeat, of heartbeats topics alone.
+	heartbeat connect.Gauge
 
 	// from is where reading began, next is behind what was taken from the fetcher;
 	// negative while it is not known.
@@ -52,6 +54,9 @@ func newSourcePartition(m connect.Metrics, s *settings, tp replica.TopicPartitio
 	p := &sourcePartition{
 		tp: tp, remote: s.remoteTopic(tp.Topic), position: position, metrics: newPartitionMetrics(m, s, tp),
 		from: -1, next: -1, end: end, sourceEnd: -1, probe: -1, handedTo: -1,
+	}
+	if s.policy.IsHeartbeatsTopic(tp.Topic) {
+		p.heartbeat = newHeartbeatAge(m, s, tp.Topic)
 	}
 	p.progress.upTo.Store(-1)
 	p.progress.seen = standing{sourceEnd: -1, mirrored: -1}

@@ -1,6 +1,9 @@
 package replica
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // CommittedOffset is what a consumer group committed for a partition.
 type CommittedOffset struct {
@@ -51,14 +54,48 @@ func (c Checkpointer) Checkpoints(group string, committed map[TopicPartition]Com
 	return checkpoints
 }
 
+// Obstacle is why a partition of a group cannot be moved to the target.
+type Obstacle struct {
+	TopicPartition TopicPartition
+	// Reason is a clause without the partition's name.
+	Reason string
+}
+
+// Obstacles gives the partitions in committed that cannot be translated now, in any
+// order, named as on the source.
+func (c Checkpointer) Obstacles(committed map[TopicPartition]CommittedOffset) []Obstacle {
+	var obstacles []Obstacle
+	for tp, offset := range committed {
+		if offset.Offset < 0 || !c.Filter.ShouldReplicateTopic(tp.Topic) {
+			continue
+		}
+		if _, obstacle := c.translate(tp, offset.Offset); obstacle != "" {
+			obstacles = append(obstacles, Obstacle{TopicPartition: tp, Reason: obstacle})
+		}
+	}
+	return obstacles
+}
+
+// translate gives the offset on the target, or why there is none.
+func (c Checkpointer) translate(tp TopicPartition, upstream int64) (downstream int64, obstacle string) {
+	downstream, ok := c.Translator.TranslateDownstream(tp, upstream)
+	switch {
+	case !ok:
+		return 0, "nothing of it has been mirrored yet, so there is no offset sync to translate by"
+	case downstream < 0:
+		return 0, fmt.Sprintf("its position %d lies before all offset syncs that are kept", upstream)
+	}
+	return downstream, ""
+}
+
 // checkpoint translates one committed offset. It is false when there is nothing to
 // translate, or it cannot be done without guessing.
 func (c Checkpointer) checkpoint(group string, tp TopicPartition, committed CommittedOffset) (Checkpoint, bool) {
 	if committed.Offset < 0 {
 		return Checkpoint{}, false
 	}
-	downstream, ok := c.Translator.TranslateDownstream(tp, committed.Offset)
-	if !ok || downstream < 0 {
+	downstream, obstacle := c.translate(tp, committed.Offset)
+	if obstacle != "" {
 		return Checkpoint{}, false
 	}
 	return Checkpoint{

@@ -28,8 +28,8 @@ const (
 	GroupsDefault        = ".*"
 	GroupsExcludeDefault = "console-consumer-.*, connect-.*, __.*"
 	// ConfigPropertiesExcludeDefault names two broker properties (log.message.…) where
-	// one would expect those of topics. Kept, for what is copied must not depend on
-	// which implementation runs.
+	// one would expect those of topics. The list is kept as users of MirrorMaker know it;
+	// the filter takes them as they were meant.
 	ConfigPropertiesExcludeDefault = "follower.replication.throttled.replicas, " +
 		"leader.replication.throttled.replicas, message.timestamp.difference.max.ms, " +
 		"log.message.timestamp.before.max.ms, log.message.timestamp.after.max.ms, " +
@@ -148,7 +148,14 @@ type configPropertyFilter struct {
 }
 
 func (f configPropertyFilter) ShouldReplicateConfigProperty(name string) bool {
-	return !excludes(f.exclude, name)
+	return !excludes(f.exclude, name) && !(brokerNames[name] != "" && excludes(f.exclude, brokerNames[name]))
+}
+
+// brokerNames are those of topic properties that the default list excludes by the name
+// that brokers have for them, which no topic has. They are excluded as they were meant.
+var brokerNames = map[string]string{
+	"message.timestamp.before.max.ms": "log.message.timestamp.before.max.ms",
+	"message.timestamp.after.max.ms":  "log.message.timestamp.after.max.ms",
 }
 
 func (f configPropertyFilter) ShouldReplicateSourceDefault(string) bool { return f.sourceDefaults }

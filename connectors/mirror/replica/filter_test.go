@@ -73,7 +73,7 @@ func TestConfigPropertyFilterLeavesExcludedPropertiesAlone(t *testing.T) {
 	}
 	for name, want := range map[string]bool{
 		"retention.ms": true, "min.insync.replicas": false, "unclean.leader.election.enable": false,
-		"message.timestamp.type": false, "message.timestamp.before.max.ms": true,
+		"message.timestamp.type": false, "message.timestamp.before.max.ms": false,
 	} {
 		if got := byDefault.ShouldReplicateConfigProperty(name); got != want {
 			t.Errorf("ShouldReplicateConfigProperty(%q) = %v", name, got)
