@@ -14,6 +14,6 @@
 //
 // Small interfaces are mandatory; everything else a plugin can do is an optional
 // one-method interface that the worker finds by type assertion, once, when it
-// creates the instance: [RecordCommitter], [Committer], [ConfigValidator],
+// creates the instance: [RecordCommitter], [Committer], [ConfigValidator], [BatchTask],
 // [ExactlyOnceSupporter], [OffsetAlterer], [Versioned].
 package connect

@@ -95,13 +95,21 @@ type SourceRecord struct {
 	// SourcePartition was acknowledged. It passes no transformation, and CommitRecord
 	// does not hear of it. For sources whose position moves without records.
 	PositionOnly bool
+	// Batch, if set, makes this a whole batch instead of a record, see BatchTask.
+	Batch *Batch
 }
 
 // RecordMetadata says where Kafka stored an acknowledged record.
 type RecordMetadata struct {
 	Topic     string
 	Partition int32
-	Offset    int64
+	// Offset is where the record was stored; for a batch it is where the last of its
+	// records was.
+	Offset int64
+	// First is for batches: the records up to the last one lie from here to Offset without
+	// a gap. These are all of them, unless the batch had to be split and others wrote
+	// between its parts.
+	First int64
 	// Timestamp is the record's timestamp in milliseconds, NoTimestamp when the
 	// broker did not report one.
 	Timestamp int64

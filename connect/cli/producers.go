@@ -10,6 +10,7 @@ import (
 
 	"tributary/connect/worker"
 	"tributary/internal/kafka"
+	"tributary/internal/rawkafka"
 )
 
 // producerBuffer bounds the records of one task on their way, in bytes. It is half of
@@ -39,6 +40,9 @@ func (f *producerFactory) config(spec worker.ProducerSpec) (*kafka.Config, error
 		"max.block.ms":        strconv.FormatInt(math.MaxInt64, 10),
 		"buffer.memory":       strconv.Itoa(producerBuffer),
 		"linger.ms":           "0",
+	}
+	if spec.Batches {
+		props["enable.idempotence"] = "true" // it keeps order among several requests on their way
 	}
 	for k, v := range f.props {
 		if key, ok := strings.CutPrefix(k, "producer."); ok {
@@ -78,23 +82,26 @@ func (f *producerFactory) open(ctx context.Context, spec worker.ProducerSpec) (w
 		_ = client.Close()
 		return nil, err
 	}
+	if spec.Batches {
+		return &taskProducer{rawkafka.Producer{Sender: rawkafka.NewSender(client, config, log)}, client}, nil
+	}
 	producer, err := kafka.NewProducer(client, config, log)
 	if err != nil {
 		_ = client.Close()
 		return nil, err
 	}
-	return &taskProducer{Producer: producer, client: client}, nil
+	return &taskProducer{producer, client}, nil
 }
 
 // taskProducer closes its client with it.
 type taskProducer struct {
-	*kafka.Producer
+	worker.TransactionalProducer
 	client *kafka.Client
 }
 
 // Close implements worker.Producer.
 func (p *taskProducer) Close(ctx context.Context) error {
-	err := p.Producer.Close(ctx)
+	err := p.TransactionalProducer.Close(ctx)
 	if cerr := p.client.Close(); err == nil {
 		err = cerr
 	}

@@ -227,7 +227,8 @@ func (d *delivery) acknowledge(e *entry, md *kafka.Metadata) {
 	if d.commit != nil {
 		d.commitRecord(e.record, md)
 	}
-	used := ""
+	record, used := e.record, ""
+	letGo(record)
 	d.mu.Lock()
 	d.tracker.ack(e)
 	d.acks++
@@ -238,7 +239,7 @@ func (d *delivery) acknowledge(e *entry, md *kafka.Metadata) {
 	d.resolveLocked()
 	d.mu.Unlock()
 	if md != nil {
-		d.metrics.written.Add(1)
+		d.metrics.written.Add(float64(countOf(record)))
 	}
 	if left == 0 { // the lane may not come by for long
 		d.metrics.active.Set(0)
@@ -255,7 +256,7 @@ func (d *delivery) commitRecord(record *connect.SourceRecord, md *kafka.Metadata
 		d.commit.CommitRecord(record, nil)
 		return
 	}
-	d.commit.CommitRecord(record, &connect.RecordMetadata{Topic: md.Topic, Partition: md.Partition, Offset: md.Offset, Timestamp: md.Timestamp})
+	d.commit.CommitRecord(record, &connect.RecordMetadata{Topic: md.Topic, Partition: md.Partition, Offset: md.Offset, First: md.First, Timestamp: md.Timestamp})
 }
 
 // newTopicLocked returns topic if nothing was written to it before, else "".

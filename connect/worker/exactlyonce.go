@@ -191,6 +191,9 @@ func (x *exactlyOnce) release(entries ...*entry) {
 // send implements outlet. The context is the task's; what it commits outlasts a stop.
 func (x *exactlyOnce) send(ctx context.Context, e *entry) error {
 	record, topic, bytes := e.record, e.out.Topic, int64(len(e.out.Key)+len(e.out.Value))
+	if record.Batch != nil {
+		bytes = int64(len(record.Batch.Data))
+	}
 	if topic == x.store.Topic() {
 		x.release(e)
 		return errors.New("Source tasks may not produce to their own offsets topics when exactly-once support is enabled")
@@ -222,14 +225,15 @@ func (x *exactlyOnce) send(ctx context.Context, e *entry) error {
 		}
 		return x.explain("Unrecoverable exception trying to send a record to topic "+topic, err)
 	}
-	x.sent(position{record.SourcePartition, record.SourceOffset}, 1, bytes)
+	x.sent(position{record.SourcePartition, record.SourceOffset}, countOf(record), bytes)
 	return x.afterRecord(record)
 }
 
 // resolve is called by the producer for every record that it accepted. A failure is the
 // transaction's: its commit will tell.
 func (x *exactlyOnce) resolve(e *entry, md kafka.Metadata, err error) {
-	used := ""
+	record, used := e.record, ""
+	letGo(record)
 	x.mu.Lock()
 	x.inFlight--
 	if err == nil {
@@ -244,7 +248,7 @@ func (x *exactlyOnce) resolve(e *entry, md kafka.Metadata, err error) {
 	left := x.inFlight
 	x.mu.Unlock()
 	if err == nil {
-		x.metrics.written.Add(1)
+		x.metrics.written.Add(float64(countOf(record)))
 	}
 	if left == 0 {
 		x.metrics.active.Set(0)
@@ -308,7 +312,7 @@ func (x *exactlyOnce) commitRecord(o *outcome, aborted bool) {
 		x.commitRec.CommitRecord(o.record, nil)
 		return
 	}
-	x.commitRec.CommitRecord(o.record, &connect.RecordMetadata{Topic: o.md.Topic, Partition: o.md.Partition, Offset: o.md.Offset, Timestamp: o.md.Timestamp})
+	x.commitRec.CommitRecord(o.record, &connect.RecordMetadata{Topic: o.md.Topic, Partition: o.md.Partition, Offset: o.md.Offset, First: o.md.First, Timestamp: o.md.Timestamp})
 }
 
 func (x *exactlyOnce) polled() error { return x.afterBatch() }

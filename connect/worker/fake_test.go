@@ -115,7 +115,11 @@ func (p *producer) resolve(r *kafka.Record) (kafka.Metadata, error) {
 		}
 	}
 	tp := fmt.Sprintf("%s-%d", r.Topic, r.Partition)
-	c.logs[tp] = append(c.logs[tp], string(r.Value))
+	value := string(r.Value)
+	if r.Batch != nil {
+		value = fmt.Sprintf("batch(%d)", r.Batch.Records)
+	}
+	c.logs[tp] = append(c.logs[tp], value)
 	return kafka.Metadata{Topic: r.Topic, Partition: r.Partition, Offset: int64(len(c.logs[tp]) - 1), Timestamp: r.Timestamp}, nil
 }
 
@@ -404,6 +408,16 @@ func newBench(t testing.TB) *bench {
 	})
 	b.with(t, plugins...)
 	return b
+}
+
+// replaceSource puts another connector in the place of the bench's own.
+func (b *bench) replaceSource(t testing.TB, instance any) {
+	for i := range b.extra {
+		if b.extra[i].Kind == plugin.Source {
+			b.extra[i].New = func() any { return instance }
+		}
+	}
+	b.with(t)
 }
 
 // with adds plugins.

@@ -3,9 +3,11 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"tributary/connect"
+	"tributary/internal/kafka"
 	"tributary/storage"
 )
 
@@ -91,8 +93,10 @@ func (t *taskRun) pause() error {
 
 func (t *taskRun) sendBatch(records []*connect.SourceRecord) (err error) {
 	defer recoverTo(func(p error) { err = p }) // a converter's or transformation's
-	t.metrics.polled.Add(float64(len(records)))
+	polled := 0
+	defer func() { t.metrics.polled.Add(float64(polled)) }()
 	for i, record := range records {
+		polled += countOf(record)
 		if len(t.free) == 0 {
 			t.free = t.outlet.take(t.free, min(entryBatch, len(records)-i))
 		}
@@ -101,6 +105,13 @@ func (t *taskRun) sendBatch(records []*connect.SourceRecord) (err error) {
 			t.free = t.free[:len(t.free)-1]
 			e.record = record
 			t.outlet.place(e)
+			continue
+		}
+		if record.Batch != nil {
+			t.free = t.free[:len(t.free)-1]
+			if err := t.sendWhole(record, e); err != nil {
+				return err
+			}
 			continue
 		}
 		switch err := t.pipeline.apply(t.ctx, record, &e.out); err {
@@ -125,6 +136,36 @@ func (t *taskRun) sendBatch(records []*connect.SourceRecord) (err error) {
 	}
 	t.metrics.active.Set(float64(t.outlet.unacked()))
 	return nil
+}
+
+// sendWhole sends a whole batch.
+func (t *taskRun) sendWhole(record *connect.SourceRecord, e *entry) error {
+	if t.lane != rawLane {
+		t.outlet.release(e)
+		return fmt.Errorf("the task returned a whole batch for topic %s in the record lane", record.Topic)
+	}
+	e.record = record
+	e.out.Topic, e.out.Partition = record.Topic, record.Partition
+	e.out.Batch = &kafka.Batch{Data: record.Batch.Data, Records: int32(record.Batch.Records)}
+	return t.outlet.send(t.ctx, e)
+}
+
+// countOf is how many records a record stands for.
+func countOf(record *connect.SourceRecord) int {
+	switch {
+	case record.Batch != nil:
+		return record.Batch.Records
+	case record.PositionOnly:
+		return 0
+	}
+	return 1
+}
+
+// letGo gives back the bytes of a batch that need not be sent again.
+func letGo(record *connect.SourceRecord) {
+	if record.Batch != nil && record.Batch.Release != nil {
+		record.Batch.Release()
+	}
 }
 
 // wipe blanks an entry that the pipeline has begun to fill, for the next record.

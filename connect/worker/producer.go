@@ -31,6 +31,8 @@ type ProducerSpec struct {
 	// TransactionalID, if set, asks for a TransactionalProducer with that transactional id.
 	// Not to be overridden.
 	TransactionalID string
+	// Batches asks for a producer that takes whole batches (kafka.Record.Batch).
+	Batches bool
 }
 
 // ProducerFactory makes the producer of a task. It may wait for the cluster as long

@@ -42,6 +42,7 @@ type taskRun struct {
 	connectorConfig map[string]string // likewise
 	version         string
 	pipeline        *pipeline
+	lane            lane // of a source task
 	metrics         taskMetrics
 	tolerance       *tolerance
 	boundary        boundary // of transactions, if there are any
@@ -271,6 +272,7 @@ func (t *taskRun) buildSource(connector connect.SourceConnector, p plugin.Plugin
 	t.task = connector.NewTask()
 	t.version = versionOf(t.task, p)
 	t.replicates.set(t.task)
+	t.chooseLane(values)
 	t.boundary = newBoundary(config, values, connector, o.Config.FlushInterval)
 	t.offsets.describe(OffsetStoreSpec{Connector: t.id.Connector, ClientID: fmt.Sprintf("%s-%d", t.id.Connector, t.id.Task), Config: config})
 	return nil
@@ -283,6 +285,7 @@ func (t *taskRun) buildOutlet(store storage.OffsetStore) outlet {
 		Task:      t.id,
 		ClientID:  fmt.Sprintf("connector-producer-%s-%d", t.id.Connector, t.id.Task),
 		Overrides: withPrefix(t.connectorConfig, "producer.override."),
+		Batches:   t.lane == rawLane,
 	}
 	fail := func(err error) { t.end(err) }
 	var topicUsed func(string)

@@ -158,6 +158,7 @@ var sourceKeys = concat([]connect.ConfigKey{
 	startKeys,
 	modeKeys,
 	recordErrorKeys,
+	rawKeys,
 )
 
 var checkpointKeys = concat([]connect.ConfigKey{

@@ -140,7 +140,9 @@ func TestADelayedPartitionThatIsRestartedKeepsItsDelay(t *testing.T) {
 	p.source.CreateTopic("t", 1, nil)
 	const delay = 3 * time.Second
 	now := time.Now()
-	p.source.Produce("t", kafkatest.Record{Value: []byte("old"), Timestamp: now.Add(-time.Hour)}, kafkatest.Record{Value: []byte("now"), Timestamp: now})
+	// In batches of their own: in the raw lane one would wait for its youngest record.
+	p.source.Produce("t", kafkatest.Record{Value: []byte("old"), Timestamp: now.Add(-time.Hour)})
+	p.source.Produce("t", kafkatest.Record{Value: []byte("now"), Timestamp: now})
 	config := p.with("replication.mode=delayed", fmt.Sprintf("replication.delay.ms=%d", delay.Milliseconds()))
 	r := newRunner(t, p, "MirrorSourceConnector", NewSourceConnector())
 	r.start(config)

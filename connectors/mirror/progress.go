@@ -56,7 +56,11 @@ func (p *sourcePartition) acknowledged(record *connect.SourceRecord, offset int6
 	}
 	p.progress.at.Store(now.UnixMilli())
 	p.progress.timestamp.Store(max(record.Timestamp, 0))
-	p.metrics.acknowledged(record.Timestamp, now)
+	records := 1
+	if record.Batch != nil {
+		records = record.Batch.Records
+	}
+	p.metrics.acknowledged(records, record.Timestamp, now)
 }
 
 // mirrored is the offset up to which the target has everything, -1 while not known.

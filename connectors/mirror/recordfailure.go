@@ -110,7 +110,7 @@ func (t *SourceTask) RecordFailed(record *connect.SourceRecord, err error) conne
 		t.leaveOut(p, gap{kind: lossSkipped, from: at.offset, to: at.offset + 1, at: time.Now()}, err)
 		return connect.SkipRecord
 	}
-	t.refusals.ask(refusedRecord{partition: p, offset: at.offset, err: err, dead: at.dead})
+	t.refusals.ask(refusedRecord{partition: p, offset: at.refused(err), err: err, dead: at.dead})
 	return connect.RewindPartition
 }
 
@@ -157,7 +157,13 @@ func (t *SourceTask) takeRefusals(ctx context.Context, now time.Time) {
 func (t *SourceTask) hold(f refusedRecord, now time.Time) {
 	p, tp := f.partition, kafka.TopicPartition(f.partition.tp)
 	t.fetcher.Remove(tp)
-	t.portions = slices.DeleteFunc(t.portions, func(q portion) bool { return q.partition == p })
+	t.portions = slices.DeleteFunc(t.portions, func(q portion) bool {
+		if q.partition == p {
+			drop(q.records)
+		}
+		return q.partition == p
+	})
+	drop(p.pending)
 	delete(t.waiting, p)
 	p.pending, p.asleep, p.queued, p.finished, p.adrift = nil, time.Time{}, 0, false, false
 	p.next, p.handedTo = f.offset, f.offset
@@ -207,7 +213,8 @@ func (t *SourceTask) tryAgain(ctx context.Context, p *sourcePartition, now time.
 func (t *SourceTask) sendProbe(p *sourcePartition, records []kafka.Record) {
 	t.fetcher.Remove(kafka.TopicPartition(p.tp))
 	p.probe, p.probing = records[0].Offset, false
-	p.next = records[0].Offset + 1
+	p.next = behind(&records[0])
+	drop(records[1:])
 	t.portions = append(t.portions, portion{partition: p, records: records[:1], letter: p.letter})
 	p.queued++
 }

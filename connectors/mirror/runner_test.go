@@ -16,6 +16,7 @@ import (
 	"tributary/connect"
 	"tributary/internal/kafka"
 	"tributary/internal/localkafka"
+	"tributary/internal/rawkafka"
 	"tributary/test/cluster/kafkatest"
 )
 
@@ -332,13 +333,20 @@ func (r *runner) row(topic string, partition int32) connect.ReplicatedPartition 
 	return connect.ReplicatedPartition{}
 }
 
+// testProducer is what a lane writes with.
+type testProducer interface {
+	Send(ctx context.Context, rec *kafka.Record, done func(kafka.Metadata, error)) error
+	Flush(ctx context.Context) error
+	Close(ctx context.Context) error
+}
+
 // runningTask is a task and the goroutine that plays its worker.
 type runningTask struct {
 	r        *runner
 	id       connect.TaskID
 	task     connect.SourceTask
 	client   *kafka.Client
-	producer *kafka.Producer
+	producer testProducer
 	cancel   context.CancelFunc
 	ended    sync.WaitGroup
 }
@@ -355,7 +363,14 @@ func (r *runner) startTask(ctx context.Context, i int, config map[string]string)
 	if err == nil {
 		t.client, err = kafka.NewClient(cfg, r.logger)
 	}
-	if err == nil {
+	task, batches := t.task.(connect.BatchTask)
+	if batches {
+		batches, _ = task.OffersBatches(config)
+	}
+	if batches && rawLane {
+		task.TakeLane(true, "raw", "the test wants it")
+		t.producer = rawkafka.Producer{Sender: rawkafka.NewSender(t.client, cfg, r.logger)}
+	} else if err == nil {
 		t.producer, err = kafka.NewProducer(t.client, cfg, r.logger)
 	}
 	if err != nil {
@@ -403,6 +418,9 @@ func (t *runningTask) deliver(ctx context.Context, records []*connect.SourceReco
 			continue
 		}
 		out := &kafka.Record{Topic: rec.Topic, Partition: rec.Partition, Timestamp: rec.Timestamp}
+		if b := rec.Batch; b != nil {
+			out.Batch = &kafka.Batch{Data: b.Data, Records: int32(b.Records)}
+		}
 		out.Key, _ = rec.Key.([]byte)
 		out.Value, _ = rec.Value.([]byte)
 		for _, h := range rec.Headers {
@@ -432,7 +450,10 @@ func (t *runningTask) deliver(ctx context.Context, records []*connect.SourceReco
 				return
 			}
 			if committer, ok := t.task.(connect.RecordCommitter); ok {
-				committer.CommitRecord(rec, &connect.RecordMetadata{Topic: md.Topic, Partition: md.Partition, Offset: md.Offset, Timestamp: md.Timestamp})
+				committer.CommitRecord(rec, &connect.RecordMetadata{Topic: md.Topic, Partition: md.Partition, Offset: md.Offset, First: md.First, Timestamp: md.Timestamp})
+			}
+			if rec.Batch != nil {
+				rec.Batch.Release()
 			}
 			t.r.stored.put(rec.SourcePartition, rec.SourceOffset)
 		})

@@ -29,7 +29,7 @@ func newPartitionMetrics(m connect.Metrics, s *settings, tp replica.TopicPartiti
 	}
 	return partitionMetrics{
 		records: m.Counter(sourcePrefix+"record_count", "Records mirrored and acknowledged by the target.", labels),
-		bytes:   m.Counter(sourcePrefix+"byte_count", "Bytes of record values read for mirroring.", labels),
+		bytes:   m.Counter(sourcePrefix+"byte_count", "Bytes of record values read for mirroring; in the raw lane those of whole batches, as compressed as they are.", labels),
 		age:     m.Gauge(sourcePrefix+"record_age_ms", "Age of the last record when it was read, in milliseconds.", labels),
 		latency: m.Gauge(sourcePrefix+"replication_latency_ms", "Age of the last record when the target acknowledged it, in milliseconds.", labels),
 
@@ -46,13 +46,16 @@ func (m partitionMetrics) polled(records []kafka.Record, now time.Time) {
 	size := 0
 	for i := range records {
 		size += len(records[i].Value)
+		if b := records[i].Batch; b != nil {
+			size += len(b.Data)
+		}
 	}
 	m.bytes.Add(float64(size))
 	m.age.Set(ageOf(records[len(records)-1].Timestamp, now))
 }
 
-func (m partitionMetrics) acknowledged(timestamp int64, now time.Time) {
-	m.records.Add(1)
+func (m partitionMetrics) acknowledged(records int, timestamp int64, now time.Time) {
+	m.records.Add(float64(records))
 	m.latency.Set(ageOf(timestamp, now))
 }
 

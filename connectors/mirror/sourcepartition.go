@@ -71,12 +71,13 @@ func (p *sourcePartition) atEnd() bool { return p.end >= 0 && p.next >= p.end }
 
 // sourceOffset is the offset of one mirrored record, and the way from an acknowledged
 // record back to its partition. Those of a batch lie in one slice, so that a record
-// costs no allocation for it.
+// costs no allocation for it. For a whole batch it is the last record's.
 type sourceOffset struct {
 	offset    int64
 	partition *sourcePartition
 	// dead says that the record goes to the topic for refused ones.
-	dead bool
+	dead  bool
+	whole *kafka.Batch // nil for a single record
 }
 
 // OffsetFields implements connect.SourceOffset.
@@ -109,6 +110,13 @@ func (b *batch) add(p *sourcePartition, records []kafka.Record) {
 		from, to, at := &records[i], &b.records[i], &b.offsets[i]
 		at.offset, at.partition = from.Offset, p
 		to.Topic, to.Partition, to.Timestamp = p.remote, p.tp.Partition, from.Timestamp
+		to.SourcePartition, to.SourceOffset = p.position, at
+		b.pointers = append(b.pointers, to)
+		if whole := from.Batch; whole != nil {
+			at.offset, at.whole = whole.Last, whole
+			to.Batch = &connect.Batch{Data: whole.Data, Records: int(whole.Records), Release: whole.Release}
+			continue
+		}
 		to.KeySchema, to.ValueSchema = connect.OptionalBytesSchema, connect.BytesSchema
 		if from.Key != nil {
 			to.Key = from.Key
@@ -119,8 +127,6 @@ func (b *batch) add(p *sourcePartition, records []kafka.Record) {
 		if len(from.Headers) > 0 {
 			to.Headers = b.addHeaders(from.Headers)
 		}
-		to.SourcePartition, to.SourceOffset = p.position, at
-		b.pointers = append(b.pointers, to)
 	}
 	b.records, b.offsets = b.records[len(records):], b.offsets[len(records):]
 }
@@ -177,7 +183,7 @@ func convert(portions []portion, now time.Time) []*connect.SourceRecord {
 		}
 		b.add(p.partition, p.records)
 		if len(p.records) > 0 {
-			p.partition.handedTo = p.records[len(p.records)-1].Offset + 1
+			p.partition.handedTo = behind(&p.records[len(p.records)-1])
 		}
 		p.partition.queued -= len(p.records)
 		p.partition.metrics.polled(p.records, now)

@@ -35,7 +35,7 @@ const (
 func (t *SourceTask) startReading(ctx context.Context, positions map[kafka.TopicPartition]int64, consumer *kafka.Config) {
 	reading := *consumer
 	reading.Consumer.OffsetReset = kafka.OffsetReset{Strategy: "none"}
-	t.fetcher = kafka.NewFetcher(t.client, &reading, t.logger)
+	t.fetcher = t.newFetcher(&reading)
 	for tp, at := range positions {
 		p := t.partitions[tp]
 		p.next = at
@@ -79,7 +79,9 @@ func (t *SourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) 
 		if err != nil && waiting.Err() == nil {
 			return nil, fmt.Errorf("read from cluster %s: %w", t.settings.source, err)
 		}
-		t.take(fetched, time.Now())
+		if err := t.take(fetched, time.Now()); err != nil {
+			return nil, err
+		}
 	}
 	chosen := t.choose()
 	if len(chosen) == 0 {
@@ -108,10 +110,11 @@ func (t *SourceTask) address(chosen []portion, records []*connect.SourceRecord) 
 }
 
 // take sorts what was fetched into what may be handed out and what has to wait.
-func (t *SourceTask) take(fetched []kafka.Fetched, now time.Time) {
+func (t *SourceTask) take(fetched []kafka.Fetched, now time.Time) error {
 	for _, f := range fetched {
 		p := t.partitions[f.TopicPartition]
 		if p == nil || p.finished {
+			f.Release()
 			continue
 		}
 		switch {
@@ -127,7 +130,12 @@ func (t *SourceTask) take(fetched []kafka.Fetched, now time.Time) {
 		}
 		p.next = f.NextOffset
 		records := f.Records
-		if p.end >= 0 {
+		if t.lane.batches {
+			var err error
+			if records, err = p.wholes(f.Batches); err != nil {
+				return err
+			}
+		} else if p.end >= 0 {
 			n, _ := slices.BinarySearchFunc(records, p.end, func(r kafka.Record, end int64) int { return int(r.Offset - end) })
 			records = records[:n]
 		}
@@ -145,6 +153,7 @@ func (t *SourceTask) take(fetched []kafka.Fetched, now time.Time) {
 			t.finish(p)
 		}
 	}
+	return nil
 }
 
 // queue lets records be handed out.
@@ -215,6 +224,7 @@ func (t *SourceTask) release(p *sourcePartition, now time.Time) time.Time {
 		return now.Add(time.Hour)
 	case due.Sub(now) > soon:
 		p.next = p.pending[0].Offset
+		drop(p.pending)
 		p.pending, p.asleep = nil, due.Add(-wakeBefore)
 		t.fetcher.Pause(tp)
 		t.fetcher.Add(map[kafka.TopicPartition]int64{tp: p.next})
@@ -364,6 +374,7 @@ func (t *SourceTask) settle(p *sourcePartition, f finding) {
 			at = v.resume
 		}
 		p.next, p.adrift = at, false
+		drop(p.pending)
 		p.pending, p.asleep = nil, time.Time{}
 		delete(t.waiting, p)
 		t.fetcher.Resume(tp)

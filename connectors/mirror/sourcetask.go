@@ -17,6 +17,7 @@ import (
 // SourceTask copies the records of its partitions.
 type SourceTask struct {
 	settings *settings
+	lane     laneChoice
 	logger   *slog.Logger
 	troubles *troubles
 	metrics  sourceTaskMetrics
@@ -86,12 +87,12 @@ func (t *SourceTask) Start(ctx context.Context, tc connect.TaskContext, config m
 		t.requestCommit = asks.RequestCommit
 	}
 	t.startReading(ctx, positions, consumer)
-	page := &taskPage{lane: "record"}
+	page := &taskPage{lane: t.lane.name, laneReason: t.lane.reason}
 	for _, tp := range sortedPartitions(t.partitions) {
 		page.partitions = append(page.partitions, t.partitions[tp])
 	}
 	t.page.Store(page)
-	t.logger.Info("The task mirrors its partitions", "partitions", len(positions), "source", s.source, "target", s.target)
+	t.logger.Info("The task mirrors its partitions", "partitions", len(positions), "source", s.source, "target", s.target, "lane", t.lane.name)
 	return nil
 }
 
@@ -215,7 +216,11 @@ func (t *SourceTask) CommitRecord(record *connect.SourceRecord, md *connect.Reco
 	}
 	at.partition.acknowledged(record, at.offset, md, time.Now())
 	if t.syncs != nil && md != nil && md.Offset >= 0 && !at.dead {
-		t.syncs.acked(at.partition.tp, at.offset, md.Offset)
+		if at.whole != nil {
+			t.syncs.ackedBatch(at.partition.tp, at.whole, md)
+		} else {
+			t.syncs.acked(at.partition.tp, at.offset, md.Offset)
+		}
 	}
 }
 

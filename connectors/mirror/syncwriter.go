@@ -61,8 +61,13 @@ func startSyncWriter(ctx context.Context, topic string, offsetLagMax int64, prod
 
 // acked takes a record that was written to the target.
 func (w *syncWriter) acked(tp replica.TopicPartition, upstream, downstream int64) {
+	w.ackedRun(tp, upstream, downstream, 1)
+}
+
+// ackedRun is acked for n records that follow each other on both sides.
+func (w *syncWriter) ackedRun(tp replica.TopicPartition, upstream, downstream, n int64) {
 	w.mu.Lock()
-	w.queue.Acked(tp, upstream, downstream)
+	w.queue.AckedRun(tp, upstream, downstream, n)
 	idle := w.queue.Idle()
 	w.mu.Unlock()
 	if !idle {

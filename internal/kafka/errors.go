@@ -157,6 +157,17 @@ func (e *RecordTooLargeError) Error() string {
 	return fmt.Sprintf("a record of %d bytes for %s-%d is larger than max.request.size = %d", e.Size, e.Topic, e.Partition, e.Limit)
 }
 
+// PartialBatchError means that the first records of a batch are stored and the next one is not.
+type PartialBatchError struct {
+	Stored int32 // records
+	Err    error
+}
+
+func (e *PartialBatchError) Error() string { return e.Err.Error() }
+
+// Unwrap returns why the next one is not.
+func (e *PartialBatchError) Unwrap() error { return e.Err }
+
 // TimeoutError means that something did not succeed within a configured time, all retries included.
 type TimeoutError struct {
 	What  string        // what was tried

@@ -134,6 +134,8 @@ func NewProducer(c *Client, cfg *Config, logger *slog.Logger) (*Producer, error)
 func (p *Producer) Send(ctx context.Context, rec *Record, done func(Metadata, error)) error {
 	timestamp := rec.Timestamp
 	switch {
+	case rec.Batch != nil:
+		return fmt.Errorf("a whole batch for %s cannot be written by a producer of records", rec.Topic)
 	case timestamp == NoTimestamp:
 		timestamp = time.Now().UnixMilli()
 	case timestamp < 0 || timestamp > maxTimestamp:

@@ -32,12 +32,18 @@ type Record struct {
 	Key           []byte
 	Value         []byte
 	Headers       []Header
+	// Batch makes this a whole batch to be written, for producers that take them: Topic and
+	// Partition say where to, the rest does not count.
+	Batch *Batch
 }
 
 // Metadata says where a record was stored.
 type Metadata struct {
 	Topic     string
 	Partition int32
-	Offset    int64
+	// Offset is that of the record, or of the last record of a batch; -1 when it is not known.
+	Offset int64
+	// First is for batches: what lies from here to Offset are its last records, without a gap.
+	First     int64
 	Timestamp int64
 }

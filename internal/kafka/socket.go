@@ -102,6 +102,19 @@ func (c *Client) FindLeaders(ctx context.Context, partitions []TopicPartition) (
 	return nodes, failed, nil
 }
 
+// KeyPartition is the partition of a topic where Java's producer puts records with that key.
+func (c *Client) KeyPartition(ctx context.Context, topic string, key []byte) (int32, error) {
+	leaders, refused, err := c.leaders(ctx, []string{topic}, true)
+	if err == nil {
+		err = refused[topic]
+	}
+	if err != nil {
+		return 0, c.withUser(withOperation(err, "write"))
+	}
+	m := &sarama.ProducerMessage{Topic: topic, Key: sarama.ByteEncoder(key)}
+	return sarama.NewMurmur2Partitioner(topic).Partition(m, int32(len(leaders)))
+}
+
 // AnswerError turns an error code of a broker into an error, nil for 0. operation and resource say, for refusals
 // of rights, what was tried on what.
 func (c *Client) AnswerError(code int16, message *string, operation, resource string) error {

@@ -132,16 +132,17 @@ func (c *copier) poll(ctx context.Context, t *testing.T) error {
 
 func (c *copier) send(t *testing.T, tp kafka.TopicPartition, b kafka.Batch) {
 	t.Helper()
-	err := c.sender.Send(&Outgoing{TopicPartition: tp, Data: b.Data, Done: func(o Outcome) {
+	rec := &kafka.Record{Topic: tp.Topic, Partition: tp.Partition, Batch: &b}
+	err := Producer{c.sender}.Send(t.Context(), rec, func(md kafka.Metadata, err error) {
 		b.Release()
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if o.Err != nil {
-			c.fails = append(c.fails, o.Err)
+		if err != nil {
+			c.fails = append(c.fails, err)
 			return
 		}
-		c.done = append(c.done, mapping{tp.Partition, b.First, b.Last, o.Pieces[0].Base})
-	}})
+		c.done = append(c.done, mapping{tp.Partition, b.First, b.Last, md.First})
+	})
 	if err != nil {
 		b.Release()
 		c.mu.Lock()
@@ -296,7 +297,7 @@ func TestLeadersThatMoveAreFollowed(t *testing.T) {
 	kafkatest.CompareTopic(t, a.Bootstrap(), "t", b.Bootstrap(), "t")
 }
 
-func TestBatchesTooLargeAreSplitAndRecordsTooLargeEndTheirPartition(t *testing.T) {
+func TestBatchesTooLargeAreSplitAndARecordTooLargeFailsWhatIsBehindIt(t *testing.T) {
 	a := start(t, localkafka.Options{Topics: map[string]int32{"t": 2}})
 	b := start(t, localkafka.Options{Topics: map[string]int32{"t": 2}})
 	source, target := kafkatest.Dial(t, a.Bootstrap(), kgo.ProducerBatchCompression(kgo.NoCompression())), kafkatest.Dial(t, b.Bootstrap())
@@ -313,33 +314,26 @@ func TestBatchesTooLargeAreSplitAndRecordsTooLargeEndTheirPartition(t *testing.T
 		t.Fatalf("%d batches became %d; nothing was split", len(from), len(to))
 	}
 
-	source.Produce("t", kafkatest.Record{Partition: 1, Value: make([]byte, 5000)})
-	source.Produce("t", kafkatest.Record{Partition: 0, Value: []byte("still")}, kafkatest.Record{Partition: 1, Value: []byte("behind")})
+	// One batch of which the second record is too large by itself.
+	source.Produce("t", kafkatest.Record{Partition: 1, Value: []byte("before")}, kafkatest.Record{Partition: 1, Value: make([]byte, 5000)},
+		kafkatest.Record{Partition: 1, Value: []byte("behind")}, kafkatest.Record{Partition: 0, Value: []byte("still")})
 	c.until(t, endsOf(source))
 
 	var large *kafka.RecordTooLargeError
-	if len(c.fails) == 0 || !errors.As(c.fails[0], &large) || large.Partition != 1 {
+	var partial *kafka.PartialBatchError
+	if len(c.fails) != 1 || !errors.As(c.fails[0], &large) || large.Partition != 1 || !errors.As(c.fails[0], &partial) || partial.Stored != 1 {
 		t.Fatalf("failures %v", c.fails)
 	}
 	if got := target.ReadPartition("t", 0, kafkatest.ReadUncommitted); string(got[len(got)-1].Value) != "still" {
 		t.Errorf("the other partition ends with %v", got[len(got)-1])
 	}
-	if got := target.ReadPartition("t", 1, kafkatest.ReadUncommitted); len(got) != 100 {
-		t.Errorf("%d records in the partition that ended; what lies behind the one too large must not overtake it", len(got))
+	if got := target.ReadPartition("t", 1, kafkatest.ReadUncommitted); len(got) != 101 || string(got[100].Value) != "before" {
+		t.Errorf("%d records; what lies behind the one too large must not be stored before it", len(got))
 	}
-	c.sender.Revive(kafka.TopicPartition{Topic: "t", Partition: 1})
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	small, err := encode([]kafka.Record{{Value: []byte("again")}}, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.send(t, kafka.TopicPartition{Topic: "t", Partition: 1}, kafka.Batch{Data: small, Release: func() {}})
-	if err := c.sender.Flush(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if got := target.ReadPartition("t", 1, kafkatest.ReadUncommitted); len(got) != 101 {
-		t.Errorf("%d records after the partition was revived, want 101", len(got))
+	source.Produce("t", kafkatest.Record{Partition: 1, Value: []byte("later")})
+	c.until(t, endsOf(source))
+	if got := target.ReadPartition("t", 1, kafkatest.ReadUncommitted); len(got) != 102 || string(got[101].Value) != "later" {
+		t.Errorf("%d records; the partition goes on with what is sent later", len(got))
 	}
 }
 

@@ -27,6 +27,11 @@ func isAny(err error, targets ...error) bool {
 	return false
 }
 
+// requestError is why a whole request was not answered, or could not be made.
+type requestError struct{ error }
+
+func (e *requestError) Unwrap() error { return e.error }
+
 // quietFailures is how often in a row a partition must fail to be logged: leaders move.
 const quietFailures = 4
 
@@ -81,11 +86,12 @@ func (s *Sender) forgetIdentity(st *stream) {
 	st.renumber()
 }
 
-// giveUp ends a stream. The lock is held.
+// giveUp fails all that is on its way to a partition. The lock is held.
 func (s *Sender) giveUp(st *stream, err error) []*parcel {
-	st.dead = err
 	if s.transactional() {
 		s.txn.fail(err)
+	} else {
+		s.forgetIdentity(st) // what was numbered and is not stored leaves a gap
 	}
 	return st.end(err)
 }
@@ -115,8 +121,8 @@ func (s *Sender) retry(st *stream, err error, look bool) {
 		st.failures++
 	}
 	st.retryAt = time.Now().Add(pause)
-	if _, lost := errors.AsType[*kafka.ConnectionError](err); lost {
-		return // the writer reports the broker
+	if _, told := errors.AsType[*requestError](err); told {
+		return // the writer tells of it, once for all partitions
 	}
 	if text := err.Error(); st.failures >= quietFailures && st.logged != text {
 		st.logged = text

@@ -15,8 +15,8 @@ import (
 //
 // Order holds within a partition, whatever happens: when a batch is not stored, everything behind it is awaited
 // and sent again after it. Failures that may pass are retried for as long as delivery.timeout.ms says. Batches
-// that are too large for the target are split. Another failure ends its partition: what is on its way to it, and
-// what is sent later, fails, until Revive.
+// that are too large for the target are split. Another failure fails all that is on its way to the partition along with
+// the batch, for it must not be stored before it.
 //
 // With a transactional.id it is a transactional producer, see InitTransactions.
 //
@@ -76,9 +76,6 @@ func (s *Sender) Send(o *Outgoing) error {
 		st = &stream{TopicPartition: o.TopicPartition, leader: -1, id: noIdentity}
 		s.streams[o.TopicPartition] = st
 	}
-	if st.dead != nil {
-		return st.dead
-	}
 	o.whole = parcel{of: o, data: o.Data, created: time.Now(), id: noIdentity}
 	o.parcels = 1
 	st.parcels = append(st.parcels, &o.whole)
@@ -98,15 +95,6 @@ func (s *Sender) usable() error {
 		return s.txn.sendable()
 	}
 	return nil
-}
-
-// Revive lets a partition that was ended by a failure be written to again.
-func (s *Sender) Revive(tp kafka.TopicPartition) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if st := s.streams[tp]; st != nil && st.dead != nil && st.flying == 0 {
-		delete(s.streams, tp)
-	}
 }
 
 // schedule makes sure that somebody looks after a stream with something to send. The lock is held.

@@ -79,8 +79,6 @@ type stream struct {
 	// refused is the first parcel of those in flight that was not stored, failure why.
 	refused *parcel
 	failure error
-	// dead is why nothing more is sent.
-	dead error
 
 	id       identity
 	sequence int32 // of the next record to be numbered

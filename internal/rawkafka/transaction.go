@@ -162,11 +162,6 @@ func (s *Sender) Abort(ctx context.Context) error {
 		return err
 	}
 	s.mu.Lock()
-	for tp, st := range s.streams {
-		if st.dead != nil {
-			delete(s.streams, tp)
-		}
-	}
 	implicit := s.txn.implicit
 	s.mu.Unlock()
 	if failed != nil && !implicit {

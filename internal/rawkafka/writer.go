@@ -313,7 +313,7 @@ func (w *writer) failed(conn *connection, load []result, err error) {
 		w.report(load, err)
 	}
 	for i := range load {
-		load[i].err = err
+		load[i].err = &requestError{err}
 	}
 	w.done(0, load)
 }

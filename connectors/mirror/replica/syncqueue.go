@@ -68,18 +68,30 @@ func NewSyncQueue(rule SyncRule, permits int) *SyncQueue {
 // Acked reports that the record at upstream in tp of the source has been written to
 // the target at downstream. Records of one partition are reported in order.
 func (q *SyncQueue) Acked(tp TopicPartition, upstream, downstream int64) {
+	q.AckedRun(tp, upstream, downstream, 1)
+}
+
+// AckedRun is Acked for n records that follow each other on both sides, of which the
+// first lies at upstream and downstream.
+func (q *SyncQueue) AckedRun(tp TopicPartition, upstream, downstream, n int64) {
 	p := q.partitions[tp]
 	if p == nil {
 		p = &partitionSyncs{state: NewPartitionSyncState(), acknowledged: -1}
 		q.partitions[tp] = p
 	}
-	sync := waitingSync{taken: true, upstream: upstream, downstream: downstream}
-	if p.state.Record(q.rule, upstream, downstream) {
-		p.delayed = waitingSync{}
-		q.makePending(tp, p, sync)
-		return
+	due := int64(-1)
+	for i := range n {
+		if p.state.Record(q.rule, upstream+i, downstream+i) {
+			due = i
+		}
 	}
-	q.delay(tp, p, sync)
+	if due >= 0 {
+		p.delayed = waitingSync{}
+		q.makePending(tp, p, waitingSync{taken: true, upstream: upstream + due, downstream: downstream + due})
+	}
+	if last := n - 1; due < last {
+		q.delay(tp, p, waitingSync{taken: true, upstream: upstream + last, downstream: downstream + last})
+	}
 }
 
 // Promote makes all delayed syncs due. Call it after each commit of source offsets,
