@@ -44,6 +44,12 @@ var (
 			Doc: "Which settings of its clients a connector may override: All, None, Principal or Allowlist."},
 		connect.ConfigKey{Name: "connector.client.config.override.allowlist", Type: connect.TypeList, Default: []string{}, Importance: connect.Medium, Validate: connect.UniqueItems,
 			Doc: "The settings that may be overridden with the policy Allowlist."},
+		connect.ConfigKey{Name: "task.auto.restart", Type: connect.TypeBoolean, Default: false, Importance: connect.Medium,
+			Doc: "Whether connectors and tasks that failed are restarted by themselves; connect-mirror-maker has true."},
+		connect.ConfigKey{Name: "task.auto.restart.backoff.ms", Type: connect.TypeLong, Default: int64(5000), Importance: connect.Low, Validate: connect.AtLeast(1),
+			Doc: "Pause before the first such restart, in milliseconds; it doubles with each further one."},
+		connect.ConfigKey{Name: "task.auto.restart.backoff.max.ms", Type: connect.TypeLong, Default: int64(300000), Importance: connect.Low, Validate: connect.AtLeast(1),
+			Doc: "Longest such pause, in milliseconds. What has run for as long without a failure begins with the first pause again."},
 	).With(servingKeys...)
 	distributedDef = commonDef.With(
 		connect.ConfigKey{Name: "group.id", Type: connect.TypeString, Required: true, Importance: connect.High, Validate: connect.NonEmpty,

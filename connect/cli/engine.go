@@ -101,8 +101,17 @@ func (e *engine) herderOptions(workerID string, s stores) distributed.Options {
 			}
 			return worker.New(options), nil
 		},
-		Validator:     e.connectorValidator(),
+		Validator: e.connectorValidator(),
+		Restarts:  e.restartPolicy(), Metrics: e.metrics,
 		TopicTracking: e.runtime.TopicTracking, TopicTrackingReset: e.values.Bool("topic.tracking.allow.reset"),
 		Logger: named(e.log, logHerder),
 	}
+}
+
+// restartPolicy reads the keys task.auto.restart….
+func (e *engine) restartPolicy() distributed.RestartPolicy {
+	if !e.values.Bool("task.auto.restart") {
+		return distributed.RestartPolicy{}
+	}
+	return distributed.RestartPolicy{First: millis(e.values, "task.auto.restart.backoff.ms"), Longest: millis(e.values, "task.auto.restart.backoff.max.ms")}
 }

@@ -100,6 +100,10 @@ type Options struct {
 	Keys                     protocol.KeyPolicy
 	SignatureAlgorithm       string
 	VerificationAlgorithms   []string
+	// Restarts says whether what failed is restarted by itself.
+	Restarts RestartPolicy
+	// Metrics may be nil.
+	Metrics worker.Metrics
 	// TopicTracking and TopicTrackingReset are topic.tracking.enable and
 	// topic.tracking.allow.reset.
 	TopicTracking, TopicTrackingReset bool
@@ -132,6 +136,7 @@ type Herder struct {
 	background sync.WaitGroup
 	runCtx     context.Context
 	view       atomic.Pointer[view]
+	restarts   autoRestarts
 	fencings   fencings
 
 	// missing belongs to the group member's goroutine, see Gathered.
@@ -180,6 +185,7 @@ func New(opts Options) (*Herder, error) {
 		starts: map[connect.TaskID][]chan error{}, reconfigs: map[string]*reconfiguration{},
 	}
 	h.view.Store(&view{})
+	h.restarts = autoRestarts{policy: opts.Restarts, metrics: opts.Metrics, books: map[connect.TaskID]*restartBook{}}
 	runner, err := opts.NewRunner(h)
 	if err != nil {
 		return nil, fmt.Errorf("create the worker: %w", err)
@@ -299,6 +305,7 @@ func (h *Herder) halt() {
 	for _, r := range h.reconfigs {
 		r.cancel()
 	}
+	h.restarts.keep(func(connect.TaskID) bool { return false })
 }
 
 // goBackground runs f on a goroutine that the herder's end awaits. ctx ends with the

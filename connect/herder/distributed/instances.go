@@ -26,6 +26,8 @@ type instance struct {
 	stale bool
 	// restart makes the status RESTARTING between the stop and the next start.
 	restart bool
+	// failed says that it is FAILED.
+	failed bool
 }
 
 // quietWaiter waits until none of its instances is left on this worker.

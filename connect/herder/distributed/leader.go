@@ -105,11 +105,23 @@ func (h *Herder) ConnectorState(connector string, state storage.State, trace, ve
 	case storage.StateFailed:
 		h.loop.post(func() { h.answerStart(id, errStartFailed) })
 	}
+	h.followState(id, state, trace)
+}
+
+// followState has the loop plan the restart of what failed.
+func (h *Herder) followState(id connect.TaskID, state storage.State, trace string) {
+	switch state {
+	case storage.StateRunning, storage.StatePaused, storage.StateStopped:
+		h.loop.post(func() { h.noteState(id, state == storage.StateRunning) })
+	case storage.StateFailed:
+		h.loop.post(func() { h.noteFailed(id, trace) })
+	}
 }
 
 // TaskState implements worker.Listener.
 func (h *Herder) TaskState(task connect.TaskID, state storage.State, trace, version string) {
 	h.report(task, state, trace, version)
+	h.followState(task, state, trace)
 }
 
 // TopicUsed implements worker.Listener.

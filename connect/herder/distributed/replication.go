@@ -141,6 +141,7 @@ func (h *Herder) ownReplication(connector string) api.Replication {
 	for _, instance := range h.runner.Replication(connector) {
 		addShare(&page, h.shareOf(connector, instance))
 	}
+	page.Restarts = append(page.Restarts, h.restarts.of(connector, h.opts.WorkerID)...)
 	sortReplication(&page)
 	return page
 }

@@ -104,6 +104,7 @@ func (h *Herder) publishAssigned() {
 		assigned[id] = true
 	}
 	h.publish(func(v *view) { v.assigned = assigned })
+	h.restarts.keep(func(id connect.TaskID) bool { return assigned[id] })
 }
 
 // settle makes the round's work run, or asks for another round: this worker must have

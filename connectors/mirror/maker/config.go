@@ -232,6 +232,7 @@ func (c *Config) WorkerProps(f Flow) map[string]string {
 			out[k] = v
 		}
 	}
+	setDefault(out, "task.auto.restart", "true") // nobody watches a dedicated process over REST
 	setDefault(out, "client.id", f.String())
 	setDefault(out, "group.id", f.Source+"-mm2")
 	setDefault(out, "offset.storage.topic", "mm2-offsets."+f.Source+".internal")

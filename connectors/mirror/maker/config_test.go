@@ -124,7 +124,7 @@ a->b.group.id=ignored`)
 	want := map[string]string{
 		"bootstrap.servers": "b:1", "security.protocol": "SSL", "ssl.truststore.location": "/b",
 		"offset.flush.interval.ms": "7", "offset.storage.partitions": "4", "replication.policy.separator": "_",
-		"client.id": "a->b", "group.id": "a-mm2",
+		"client.id": "a->b", "group.id": "a-mm2", "task.auto.restart": "true",
 		"offset.storage.topic": "mm2-offsets.a.internal", "status.storage.topic": "mm2-status.a.internal", "config.storage.topic": "mm2-configs.a.internal",
 		"key.converter": byteArrayConverter, "value.converter": byteArrayConverter, "header.converter": byteArrayConverter,
 	}
