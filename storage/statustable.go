@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"tributary/connect"
 )
@@ -16,6 +17,7 @@ type StatusTable struct {
 	connectors map[string]Status
 	tasks      map[string]map[int]Status         // by connector, task
 	topics     map[string]map[string]TopicStatus // by connector, topic
+	resets     atomic.Int64                      // removals of topics
 }
 
 // Apply applies the next record of the topic. An *IgnoredRecordError explains a record
@@ -95,6 +97,7 @@ func (t *StatusTable) applyTopic(key string, value []byte) error {
 		if delete(t.topics[connector], topic); len(t.topics[connector]) == 0 {
 			delete(t.topics, connector)
 		}
+		t.resets.Add(1)
 		return nil
 	}
 	status, err := parseTopicStatus(key, value)
@@ -172,6 +175,9 @@ func (t *StatusTable) Topics(connector string) []TopicStatus {
 	}
 	return topics
 }
+
+// TopicResets is [StatusStore.TopicResets].
+func (t *StatusTable) TopicResets() int64 { return t.resets.Load() }
 
 // HasTopic is [StatusStore.HasTopic].
 func (t *StatusTable) HasTopic(topic, connector string) bool {

@@ -138,6 +138,9 @@ type StatusStore interface {
 	Connectors() []string
 	Topics(connector string) []TopicStatus
 	HasTopic(topic, connector string) bool
+	// TopicResets grows whenever topics were removed: those that tasks go on using are to
+	// be put again. It is cheap.
+	TopicResets() int64
 }
 
 // OffsetRecord is one record of an offsets topic, ready to be written: Key is the JSON

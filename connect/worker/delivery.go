@@ -35,8 +35,8 @@ type delivery struct {
 	tolerance *tolerance
 	metrics   *taskMetrics
 	logger    *slog.Logger
-	// topicUsed is called once for each topic; nil turns tracking off.
-	topicUsed func(topic string)
+	// topics hears of each topic once.
+	topics *usedTopics
 	// fail is called with the first failure that nothing here can mend.
 	fail func(error)
 
@@ -70,8 +70,6 @@ type delivery struct {
 	// rewound holds the instance of each source partition that was rewound last, by key:
 	// its records are dropped.
 	rewound map[string]*connect.SourcePartition
-	topics  map[string]struct{}
-	topic   string // the topic last seen, to save the look-up
 }
 
 // waitFor says what a waiter waits for.
@@ -92,7 +90,6 @@ func newDelivery(spec ProducerSpec, open ProducerFactory) *delivery {
 		failed:  map[kafka.TopicPartition]struct{}{},
 		rewound: map[string]*connect.SourcePartition{},
 		waiters: map[chan struct{}]waitFor{},
-		topics:  map[string]struct{}{},
 	}
 }
 
@@ -227,14 +224,12 @@ func (d *delivery) acknowledge(e *entry, md *kafka.Metadata) {
 	if d.commit != nil {
 		d.commitRecord(e.record, md)
 	}
-	record, used := e.record, ""
+	record := e.record
 	letGo(record)
 	d.mu.Lock()
 	d.tracker.ack(e)
 	d.acks++
-	if md != nil && d.topicUsed != nil && d.topic != md.Topic {
-		used = d.newTopicLocked(md.Topic)
-	}
+	newTopic := md != nil && d.topics.first(md.Topic)
 	left := d.tracker.unacked
 	d.resolveLocked()
 	d.mu.Unlock()
@@ -244,8 +239,8 @@ func (d *delivery) acknowledge(e *entry, md *kafka.Metadata) {
 	if left == 0 { // the lane may not come by for long
 		d.metrics.active.Set(0)
 	}
-	if used != "" {
-		d.topicUsed(used)
+	if newTopic {
+		d.topics.tell(md.Topic)
 	}
 }
 
@@ -257,16 +252,6 @@ func (d *delivery) commitRecord(record *connect.SourceRecord, md *kafka.Metadata
 		return
 	}
 	d.commit.CommitRecord(record, &connect.RecordMetadata{Topic: md.Topic, Partition: md.Partition, Offset: md.Offset, First: md.First, Timestamp: md.Timestamp})
-}
-
-// newTopicLocked returns topic if nothing was written to it before, else "".
-func (d *delivery) newTopicLocked(topic string) string {
-	d.topic = topic
-	if _, known := d.topics[topic]; known {
-		return ""
-	}
-	d.topics[topic] = struct{}{}
-	return topic
 }
 
 // completeFailed decides what becomes of a record that the producer gave up.

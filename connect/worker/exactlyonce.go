@@ -70,8 +70,8 @@ type exactlyOnce struct {
 	herder    ExactlyOnce
 	commitRec connect.RecordCommitter // nil if the task does not want to know
 	fail      func(error)
-	topicUsed func(topic string) // nil turns tracking off
-	idle      time.Duration      // the longest Poll outside of a transaction
+	topics    *usedTopics
+	idle      time.Duration // the longest Poll outside of a transaction
 
 	sender    TransactionalProducer // nil until open
 	closeOnce func(ctx context.Context) error
@@ -82,8 +82,6 @@ type exactlyOnce struct {
 	ledger   []outcome
 	free     []*entry
 	inFlight int
-	topics   map[string]struct{}
-	topic    string // the topic last seen, to save the look-up
 }
 
 // outcome is what became of a record.
@@ -94,7 +92,7 @@ type outcome struct {
 }
 
 func newExactlyOnce(spec ProducerSpec, factory ProducerFactory, herder ExactlyOnce, b boundary) *exactlyOnce {
-	x := &exactlyOnce{spec: spec, factory: factory, herder: herder, topics: map[string]struct{}{}}
+	x := &exactlyOnce{spec: spec, factory: factory, herder: herder}
 	x.id, x.boundary, x.offsets, x.told = spec.Task, b, map[string]position{}, x.tell
 	return x
 }
@@ -232,16 +230,14 @@ func (x *exactlyOnce) send(ctx context.Context, e *entry) error {
 // resolve is called by the producer for every record that it accepted. A failure is the
 // transaction's: its commit will tell.
 func (x *exactlyOnce) resolve(e *entry, md kafka.Metadata, err error) {
-	record, used := e.record, ""
+	record, newTopic := e.record, false
 	letGo(record)
 	x.mu.Lock()
 	x.inFlight--
 	if err == nil {
 		o := &x.ledger[e.seq]
 		o.md, o.stored = md, true
-		if x.topicUsed != nil && x.topic != md.Topic {
-			used = x.newTopicLocked(md.Topic)
-		}
+		newTopic = x.topics.first(md.Topic)
 	}
 	e.reset()
 	x.free = append(x.free, e)
@@ -253,19 +249,9 @@ func (x *exactlyOnce) resolve(e *entry, md kafka.Metadata, err error) {
 	if left == 0 {
 		x.metrics.active.Set(0)
 	}
-	if used != "" {
-		x.topicUsed(used)
+	if newTopic {
+		x.topics.tell(md.Topic)
 	}
-}
-
-// newTopicLocked returns topic if nothing was written to it before, else "".
-func (x *exactlyOnce) newTopicLocked(topic string) string {
-	x.topic = topic
-	if _, known := x.topics[topic]; known {
-		return ""
-	}
-	x.topics[topic] = struct{}{}
-	return topic
 }
 
 func (x *exactlyOnce) skip(record *connect.SourceRecord) error {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"tributary/connect"
@@ -205,6 +206,8 @@ type events struct {
 	mu     sync.Mutex
 	lines  []string
 	traces []string
+	// resets is what TopicResets says.
+	resets atomic.Int64
 }
 
 func (e *events) add(format string, args ...any) {
@@ -228,6 +231,8 @@ func (e *events) TaskConfigsRequested(connector string) { e.add("%s asks", conne
 func (e *events) StopRequested(connector, reason string) {
 	e.add("%s wants to stop: %s", connector, reason)
 }
+
+func (e *events) TopicResets() int64 { return e.resets.Load() }
 
 func (e *events) TopicUsed(task connect.TaskID, topic string) {
 	e.add("%s-%d uses %s", task.Connector, task.Task, topic)

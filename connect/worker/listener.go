@@ -19,6 +19,10 @@ type Listener interface {
 	// StopRequested: the connector has done its work and asks for the target state
 	// STOPPED; reason is for the log.
 	StopRequested(connector, reason string)
-	// TopicUsed reports the first record a task wrote to a topic, once a topic and task.
+	// TopicUsed reports the first record a task wrote to a topic, or read from it, once a
+	// topic and task, and again after TopicResets has grown.
 	TopicUsed(task connect.TaskID, topic string)
+	// TopicResets grows when topics that connectors use were forgotten (KIP-558). It is
+	// called for every record.
+	TopicResets() int64
 }

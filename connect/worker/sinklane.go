@@ -41,7 +41,7 @@ type sinkLane struct {
 	// refused says that Put wants the batch again: everything is paused meanwhile.
 	refused bool
 	paused  bool // the connector is
-	topics  map[string]struct{}
+	topics  *usedTopics
 	// rebalanceErr is what a callback of a rebalance failed with.
 	rebalanceErr error
 
@@ -55,7 +55,7 @@ type sinkLane struct {
 func newSinkLane(t *taskRun, task connect.SinkTask, errors *sinkErrors, metrics *sinkMetrics) *sinkLane {
 	s := &sinkLane{
 		run: t, task: task, errors: errors, metrics: metrics,
-		delivering: positions{}, current: positions{}, committed: positions{}, topics: map[string]struct{}{},
+		delivering: positions{}, current: positions{}, committed: positions{}, topics: t.usedTopics(),
 	}
 	s.opener, _ = task.(connect.PartitionOpener)
 	s.context = newSinkContext(t, errors.reporter())
@@ -190,11 +190,9 @@ func (s *sinkLane) convert(records []kafka.Record) (err error) {
 }
 
 func (s *sinkLane) topicUsed(topic string) {
-	if _, known := s.topics[topic]; known || !s.run.worker.options.Config.TopicTracking {
-		return
+	if s.topics.first(topic) {
+		s.topics.tell(topic)
 	}
-	s.topics[topic] = struct{}{}
-	s.run.reports.unlessCut(func() { s.run.worker.options.Listener.TopicUsed(s.run.id, topic) })
 }
 
 // deliver hands the batch to the task.

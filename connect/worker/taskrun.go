@@ -288,12 +288,6 @@ func (t *taskRun) buildOutlet(store storage.OffsetStore) outlet {
 		Batches:   t.lane == rawLane,
 	}
 	fail := func(err error) { t.end(err) }
-	var topicUsed func(string)
-	if o.Config.TopicTracking {
-		topicUsed = func(topic string) {
-			t.reports.unlessCut(func() { o.Listener.TopicUsed(t.id, topic) })
-		}
-	}
 	if t.exactlyOnce != nil {
 		spec.TransactionalID = TransactionalID(o.Config.Properties["group.id"], t.id)
 		x := newExactlyOnce(spec, o.Producers, *t.exactlyOnce, t.boundary)
@@ -301,14 +295,14 @@ func (t *taskRun) buildOutlet(store storage.OffsetStore) outlet {
 		x.commitRec, _ = t.task.(connect.RecordCommitter)
 		x.task, _ = t.task.(connect.Committer)
 		x.metrics, x.size, x.logger = &t.metrics, newSizeWindow(t.scope), t.logger
-		x.fail, x.topicUsed = fail, topicUsed
+		x.fail, x.topics = fail, t.usedTopics()
 		return x
 	}
 	d := newDelivery(spec, o.Producers)
 	d.commit, _ = t.task.(connect.RecordCommitter)
 	d.judge, _ = t.task.(connect.RecordFailureHandler)
 	d.tolerance, d.metrics, d.logger = t.tolerance, &t.metrics, t.logger
-	d.fail, d.topicUsed = fail, topicUsed
+	d.fail, d.topics = fail, t.usedTopics()
 
 	c := newCommitter()
 	c.connector = t.id.Connector

@@ -178,6 +178,9 @@ func (s *StatusStore) Topics(connector string) []storage.TopicStatus {
 	return s.table.Topics(connector)
 }
 
+// TopicResets implements [storage.StatusStore].
+func (s *StatusStore) TopicResets() int64 { return s.table.TopicResets() }
+
 // HasTopic implements [storage.StatusStore].
 func (s *StatusStore) HasTopic(topic, connector string) bool {
 	return s.table.HasTopic(topic, connector)

@@ -149,8 +149,12 @@ func topicStatuses(t *testing.T, open func() storage.StatusStore) {
 		same(t, "has t-1", store.HasTopic("t-1", "c:d-"), true)
 		same(t, "has t-1 of another connector", store.HasTopic("t-1", "c"), false)
 	}
+	before := a.TopicResets()
 	b.RemoveTopic("t-1", "c:d-")
 	eventually(t, "one topic is gone", func() bool { return !a.HasTopic("t-1", "c:d-") })
+	if after := a.TopicResets(); after <= before {
+		t.Errorf("the removal is not counted: %d, before it %d", after, before)
+	}
 	same(t, "topics", a.Topics("c:d-"), []storage.TopicStatus{use("t.2")})
 }
 

@@ -132,6 +132,9 @@ func (h *Herder) TopicUsed(task connect.TaskID, topic string) {
 	h.opts.Statuses.PutTopic(storage.TopicStatus{Topic: topic, Connector: task.Connector, Task: task.Task, Discovered: time.Now()})
 }
 
+// TopicResets implements worker.Listener.
+func (h *Herder) TopicResets() int64 { return h.opts.Statuses.TopicResets() }
+
 // report writes a status. States that a worker may report of work that has moved on
 // meanwhile never replace what its new owner has written.
 func (h *Herder) report(id connect.TaskID, state storage.State, trace, version string) {
