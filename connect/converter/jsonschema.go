@@ -132,6 +132,9 @@ func (c *JSON) buildSchema(node any) (*connect.Schema, error) {
 		if s.Default, err = r.fromTree(s, node); err != nil {
 			return nil, err
 		}
+		if s.Default == nil && !s.Optional {
+			return nil, dataError(nil, "Invalid default value")
+		}
 	}
 	return s, nil
 }

@@ -158,8 +158,10 @@ func (c *JSON) appendMap(b []byte, schema *connect.Schema, value any) ([]byte, e
 	entries := javatext.Entries(value)
 	asObject := true
 	if schema != nil {
-		keys, elements = schema.Keys, schema.Elements
-		asObject = keys != nil && keys.Type == connect.String
+		if keys, elements = schema.Keys, schema.Elements; keys == nil {
+			return nil, dataError(nil, "No schema defined for the keys of a map")
+		}
+		asObject = keys.Type == connect.String
 	} else {
 		for _, e := range entries {
 			if _, ok := e.Key.(string); !ok {

@@ -36,7 +36,12 @@ func newFloat() configured {
 }
 
 func newDouble() configured {
-	return &number[float64]{"double", connect.OptionalFloat64Schema, 8, math.Float64bits, math.Float64frombits}
+	return &number[float64]{"double", connect.OptionalFloat64Schema, 8, func(v float64) uint64 {
+		if v != v {
+			return 0x7ff8 << 48 // Java writes one NaN of the many
+		}
+		return math.Float64bits(v)
+	}, math.Float64frombits}
 }
 
 // ConfigDef declares the settings.

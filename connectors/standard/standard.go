@@ -7,6 +7,8 @@ import (
 
 	"tributary/connect/converter"
 	"tributary/connect/plugin"
+	"tributary/connect/predicate"
+	"tributary/connect/transform"
 	"tributary/connectors/file"
 	"tributary/connectors/mirror"
 	"tributary/connectors/verifiable"
@@ -17,6 +19,6 @@ import (
 func Plugins() []plugin.Plugin {
 	return slices.Concat(
 		mirror.Plugins(buildinfo.Version), file.Plugins(buildinfo.Version), verifiable.Plugins(buildinfo.Version),
-		converter.Plugins(buildinfo.Version),
+		converter.Plugins(buildinfo.Version), transform.Plugins(buildinfo.Version), predicate.Plugins(buildinfo.Version),
 	)
 }

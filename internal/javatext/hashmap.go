@@ -77,9 +77,9 @@ func CopyCapacity(size int) int {
 	return CapacityFor(int(float32(size)/0.75 + 1))
 }
 
-// grown is the capacity of a HashMap of that initial capacity after size entries were
+// Grown is the capacity of a HashMap of that initial capacity after size entries were
 // put into it.
-func grown(capacity, size int) int {
+func Grown(capacity, size int) int {
 	for float64(size) > float64(capacity)*0.75 {
 		capacity *= 2
 	}
@@ -101,7 +101,7 @@ func bucketOf(hash int32, capacity int) uint32 {
 // filled by put iterates. Keys of one bucket are in the order of their insertion in
 // Java; a Go map has none, so they are sorted.
 func HashMapKeys[V any](m map[string]V) []string {
-	capacity := grown(DefaultCapacity, len(m))
+	capacity := Grown(DefaultCapacity, len(m))
 	slots := make([]inBucket[string], 0, len(m))
 	for key := range m {
 		slots = append(slots, inBucket[string]{bucketOf(HashCode(key), capacity), key})
@@ -120,7 +120,7 @@ func HashMapKeys[V any](m map[string]V) []string {
 // in which a java.util.HashMap with that initial capacity iterates. Entries stay as they
 // are when a key's hash code is not known.
 func SortAsHashMap(entries connect.MapEntries, capacity int) {
-	capacity = grown(capacity, len(entries))
+	capacity = Grown(capacity, len(entries))
 	var few [32]inBucket[connect.MapEntry]
 	slots := few[:0]
 	for _, e := range entries {

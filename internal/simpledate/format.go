@@ -12,7 +12,7 @@ const millisPerDay = 24 * 60 * 60 * 1000
 // Format prints a point in time, to the millisecond.
 func (f *Format) Format(t time.Time) string {
 	millis := t.UnixMilli()
-	zone, offset := t.In(f.location).Zone()
+	zone, offset := t.In(f.place()).Zone()
 	local := millis + int64(offset)*1000
 	days := floorDiv(local, millisPerDay)
 	p := printer{days: days, date: dateOf(days), millis: int(local - days*millisPerDay), zone: zone, offset: offset}

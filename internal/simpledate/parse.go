@@ -11,7 +11,7 @@ import (
 // Parse reads a point in time from the begin of text; the rest is ignored. now decides
 // the century of years with two digits.
 func (f *Format) Parse(text string, now time.Time) (time.Time, error) {
-	p := parser{text: text, century: now.AddDate(-80, 0, 0), year: 1970, day: 1, location: f.location}
+	p := parser{text: text, century: now.AddDate(-80, 0, 0), year: 1970, day: 1, location: f.place()}
 	for i := range f.items {
 		it := &f.items[i]
 		ok := true

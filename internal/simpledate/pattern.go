@@ -10,7 +10,7 @@ import (
 type Format struct {
 	pattern  string
 	items    []item
-	location *time.Location
+	location *time.Location // nil is the machine's
 }
 
 // item is either text to stand as it is, or a field: a pattern letter and how often it
@@ -23,7 +23,8 @@ type item struct {
 
 const letters = "GyMwWDdkHmsSEFaHhKzZYuXL"
 
-// Compile reads a pattern for times in that location. The errors are Java's.
+// Compile reads a pattern for times in that location, nil for the machine's. The errors
+// are Java's.
 func Compile(pattern string, location *time.Location) (*Format, error) {
 	f := &Format{pattern: pattern, location: location}
 	var literal strings.Builder
@@ -64,6 +65,13 @@ func Compile(pattern string, location *time.Location) (*Format, error) {
 	}
 	flush()
 	return f, nil
+}
+
+func (f *Format) place() *time.Location {
+	if f.location == nil {
+		return time.Local
+	}
+	return f.location
 }
 
 // Pattern returns the pattern as it was given.

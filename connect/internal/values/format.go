@@ -20,7 +20,7 @@ var (
 )
 
 func pattern(text string) *simpledate.Format {
-	f, err := simpledate.Compile(text, time.Local)
+	f, err := simpledate.Compile(text, nil)
 	if err != nil {
 		panic(err) // a constant
 	}
