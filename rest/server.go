@@ -26,7 +26,8 @@ import (
 // Options are what a Server is made of. Zero values of the limits are Java's, or as
 // said.
 type Options struct {
-	// Listeners are the entries of the property listeners; none is http://:8083.
+	// Listeners are the entries of the property listeners: nil is http://:8083, none serves
+	// nobody.
 	Listeners  []string
 	Advertised Advertised
 	// AdminListeners are the entries of admin.listeners: nil has /admin/loggers at the
@@ -120,7 +121,7 @@ type mounts struct {
 
 // New returns a server that does nothing yet. It fails for listeners that cannot be.
 func New(opts Options) (*Server, error) {
-	if len(opts.Listeners) == 0 {
+	if opts.Listeners == nil {
 		opts.Listeners = []string{"http://:8083"}
 	}
 	opts.RequestTimeout = cmp.Or(opts.RequestTimeout, 90*time.Second)

@@ -221,7 +221,8 @@ func TestATakenDefaultPortIsSaidAndCostsNothingElse(t *testing.T) {
 	awaitMirror(t, source, target, "orders")
 
 	line := w.Log.Await("REST API", "taken")
-	requireText(t, line, "WARN", "8083", "listeners")
+	requireText(t, line, "WARN", "8083", "listeners", "without the API")
+	requireLines(t, w.Log, 0, "REST server listening listener=")
 }
 
 func TestATakenPortThatTheFileNamesIsAnError(t *testing.T) {

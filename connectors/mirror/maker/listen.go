@@ -132,7 +132,7 @@ func isOwn(own []net.Addr, addr netip.Addr) bool {
 }
 
 // listen starts the REST server. Where the user named no listener, a port that is
-// taken costs nothing but the usual port.
+// taken costs the API for clients and nothing else.
 func (m *mirrorMaker) listen() error {
 	advertised, err := m.advertised()
 	if err != nil {
@@ -163,8 +163,11 @@ func (m *mirrorMaker) listen() error {
 	}
 	err = open()
 	if errors.Is(err, syscall.EADDRINUSE) && !l.named {
-		m.log.Warn("The REST API's port is taken by another process; going on with any free port. Set listeners to choose one", "listener", defaultListener)
-		l.public = []string{anyPort}
+		m.log.Warn("The port of the REST API is taken by another process: going on without the API. Set listeners to have it elsewhere", "listener", defaultListener)
+		l.public = []string{}
+		if len(l.peers) == 0 {
+			l.peers = []string{anyPort} // which tells this process from others on the machine
+		}
 		err = open()
 	}
 	return err
