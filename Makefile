@@ -30,7 +30,7 @@ compat: build
 	./test/compat/run.sh
 
 chaos:
-	CHAOS_SECONDS=$${CHAOS_SECONDS:-300} $(GO) test -count=1 -v -timeout 1h ./test/chaos
+	CHAOS_LANES=$${CHAOS_LANES:-raw,record} CHAOS_SECONDS=$${CHAOS_SECONDS:-300} $(GO) test -count=1 -v -timeout 1h ./test/chaos
 
 demo: build
 	./bin/connect-demo

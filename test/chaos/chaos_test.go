@@ -3,6 +3,7 @@ package chaos
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -29,6 +30,25 @@ func setting(t *testing.T, name string, otherwise int64) int64 {
 		t.Fatalf("%s must be a whole number: %v", name, err)
 	}
 	return n
+}
+
+// inLanes runs a test in the lanes that CHAOS_LANES names, or in the raw lane.
+func inLanes(t *testing.T, run func(t *testing.T, lane map[string]string)) {
+	lanes := os.Getenv("CHAOS_LANES")
+	if lanes == "" {
+		lanes = "raw"
+	}
+	for lane := range strings.SplitSeq(lanes, ",") {
+		config := map[string]string{"raw.batches": strconv.FormatBool(lane == "raw")}
+		t.Run(lane+" lane", func(t *testing.T) { run(t, config) })
+	}
+}
+
+// with returns a configuration with one more key.
+func with(config map[string]string, key, value string) map[string]string {
+	more := maps.Clone(config)
+	more[key] = value
+	return more
 }
 
 // newScene starts clusters and workers, and the connector, for the topics named.
@@ -74,8 +94,12 @@ func newScene(t *testing.T, topics []string, properties, config map[string]strin
 // TestMirrorIsExactWithExactlyOnceSupport: what readers of committed records see on the
 // target is what they see on the source, record for record and in order (KIP-618).
 func TestMirrorIsExactWithExactlyOnceSupport(t *testing.T) {
+	inLanes(t, mirrorIsExactWithExactlyOnceSupport)
+}
+
+func mirrorIsExactWithExactlyOnceSupport(t *testing.T, lane map[string]string) {
 	topics := []string{"plain", "transactional"}
-	s := newScene(t, topics, map[string]string{"exactly.once.source.support": "enabled"}, map[string]string{"exactly.once.support": "required"})
+	s := newScene(t, topics, map[string]string{"exactly.once.source.support": "enabled"}, with(lane, "exactly.once.support", "required"))
 	load := startLoad(t, s.source.Bootstrap(), s.random.Uint64(), "plain", "transactional")
 	s.begun(topics)
 	s.rage(time.Duration(setting(t, "CHAOS_SECONDS", 25))*time.Second,
@@ -91,7 +115,11 @@ func TestMirrorIsExactWithExactlyOnceSupport(t *testing.T) {
 // what arrives twice was written to the source after the offsets that were stored when
 // something went wrong.
 func TestMirrorLosesNothingWithoutExactlyOnceSupport(t *testing.T) {
-	s := newScene(t, []string{"plain"}, nil, nil)
+	inLanes(t, mirrorLosesNothingWithoutExactlyOnceSupport)
+}
+
+func mirrorLosesNothingWithoutExactlyOnceSupport(t *testing.T, lane map[string]string) {
+	s := newScene(t, []string{"plain"}, nil, lane)
 	load := startLoad(t, s.source.Bootstrap(), s.random.Uint64(), "plain", "")
 	s.begun([]string{"plain"})
 	var bound int64

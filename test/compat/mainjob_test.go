@@ -28,12 +28,12 @@ var topicSet = []string{
 	"odd", "gzip", "snappy", "lz4", "zstd", "append-time", "compacted", "transactions", "orders.eu", "empty",
 }
 
-// twoLinesMirrorACluster runs the main job and gives the process, still mirroring.
-func twoLinesMirrorACluster(t *testing.T, p *pair) *worker {
+// twoLinesMirrorACluster runs the main job, with more lines in its file, and gives the process, still mirroring.
+func twoLinesMirrorACluster(t *testing.T, p *pair, more string) *worker {
 	src, dst := p.clients(t)
 	produceTopicSet(t, p, src)
 
-	w := startMaker(t, p.fill(twoLines))
+	w := startMaker(t, p.fill(twoLines+more))
 	for _, topic := range topicSet {
 		awaitMirrored(t, src, dst, topic)
 	}
@@ -200,7 +200,7 @@ func laterTopicsAndPartitionsFollow(t *testing.T, p *pair, src, dst *kafkatest.C
 // twoLinesMirrorAClusterAsJavaDoes runs the main job, then Java's MirrorMaker on the same source, and compares what
 // both have written.
 func twoLinesMirrorAClusterAsJavaDoes(t *testing.T, p *pair) {
-	w := twoLinesMirrorACluster(t, p)
+	w := twoLinesMirrorACluster(t, p, "")
 	src, dst := p.clients(t)
 	w.stop()
 

@@ -58,6 +58,10 @@ func TestOnAPairOfClusters(t *testing.T) {
 
 func TestMainJobOnKafka3(t *testing.T) {
 	realkafka.Require(t)
-	p := startPair(t, "3.9.2")
-	twoLinesMirrorACluster(t, p).stop()
+	for lane, more := range map[string]string{"raw": "", "record": "source->target.raw.batches=false\n"} {
+		t.Run(lane+" lane", func(t *testing.T) {
+			p := startPair(t, "3.9.2")
+			twoLinesMirrorACluster(t, p, more).stop()
+		})
+	}
 }
