@@ -159,6 +159,7 @@ var sourceKeys = concat([]connect.ConfigKey{
 	modeKeys,
 	recordErrorKeys,
 	rawKeys,
+	assignmentKeys,
 )
 
 var checkpointKeys = concat([]connect.ConfigKey{

@@ -43,8 +43,10 @@ type SourceConnector struct {
 	syncs          *cluster // the cluster of the offset-syncs topic; nil when there is none to keep
 	view           *topicView
 	drift          drift // belongs to run's goroutine
-	ended          sync.WaitGroup
-	cancel         context.CancelFunc
+	// dealt is how partitions were dealt out last; the worker's goroutine alone knows it.
+	dealt  [][]replica.TopicPartition
+	ended  sync.WaitGroup
+	cancel context.CancelFunc
 
 	mu sync.Mutex
 	// looked says that partitions holds the result of a look, not nothing.
@@ -76,7 +78,7 @@ func (c *SourceConnector) Start(ctx context.Context, cc connect.ConnectorContext
 	c.mu.Lock()
 	c.looked, c.partitions, c.batch, c.matched, c.said, c.mode = false, nil, nil, nil, nil, s.String(modeKey)
 	c.mu.Unlock()
-	c.cancel = nil
+	c.cancel, c.dealt = nil, nil
 	if !s.Bool(enabledKey) {
 		return nil
 	}
@@ -225,13 +227,15 @@ func (c *SourceConnector) TaskConfigs(_ context.Context, maxTasks int) ([]map[st
 	if !known {
 		return nil, connect.Retriable(fmt.Errorf("what is to be mirrored from cluster %s to %s is not known yet", c.settings.source, c.settings.target))
 	}
-	tasks := make([][]replica.TopicPartition, max(min(maxTasks, len(partitions)), 0))
-	if len(tasks) == 0 {
+	n := max(min(maxTasks, len(partitions)), 0)
+	if n == 0 {
 		return nil, nil
 	}
-	for i, tp := range partitions {
-		tasks[i%len(tasks)] = append(tasks[i%len(tasks)], tp)
+	tasks := dealSorted(partitions, n)
+	if c.settings.String(assignmentKey) == assignSticky {
+		tasks = dealSticky(partitions, n, c.dealt)
 	}
+	c.dealt = tasks
 	configs := make([]map[string]string, len(tasks))
 	for i, assigned := range tasks {
 		configs[i] = maps.Clone(c.settings.props)

@@ -246,6 +246,8 @@ type runner struct {
 	targets  map[string]storage.TargetState
 	// stopDelay makes tasks slow to stop.
 	stopDelay time.Duration
+	// divide, unless nil, gives the tasks' configurations in place of "n" and "v".
+	divide func() []map[string]string
 	// silent is a connector of which nothing is heard once it was started.
 	silent  string
 	offsets storage.OffsetStore
@@ -380,6 +382,9 @@ func (r *runner) TaskConfigs(_ context.Context, connector string) ([]map[string]
 	if !ok || r.targets[connector] != storage.Started {
 		return nil, &worker.NotRunningError{Connector: connector}
 	}
+	if r.divide != nil {
+		return r.divide(), nil
+	}
 	var n int
 	if _, err := fmt.Sscan(config["n"], &n); err != nil {
 		return nil, err
@@ -480,6 +485,8 @@ func (c *cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		err = h.PutTaskConfigs(req.Context(), path[1], configs, request)
+	case "PUT stop":
+		err = h.StopConnector(req.Context(), path[1])
 	case "PUT fence":
 		err = h.FenceZombies(req.Context(), path[1], request)
 	case "POST replication":

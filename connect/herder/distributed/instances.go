@@ -28,6 +28,8 @@ type instance struct {
 	restart bool
 	// failed says that it is FAILED.
 	failed bool
+	// connector and task are the configurations that a task was started with.
+	connector, task map[string]string
 }
 
 // quietWaiter waits until none of its instances is left on this worker.
@@ -64,6 +66,17 @@ func (h *Herder) reconcile() {
 		h.startMissing(state)
 	}
 	h.wakeQuiet()
+}
+
+// runsOn reports whether a task may go on over a new division of its connector's work:
+// nothing of what it was started with has changed, so its share of the work is the same.
+// A failed task is started anew, as in Java. With exactly-once support the leader fences
+// the producers of all tasks, so all have to start anew.
+func (h *Herder) runsOn(id connect.TaskID, inst *instance, state *storage.ClusterState) bool {
+	connector, _ := state.RawConnectorConfig(id.Connector)
+	task, known := state.RawTaskConfig(id)
+	return known && !inst.failed && !h.opts.ExactlyOnce &&
+		maps.Equal(inst.connector, withoutNulls(connector)) && maps.Equal(inst.task, withoutNulls(task))
 }
 
 // exists reports whether the config topic has the connector or task.
@@ -108,14 +121,15 @@ func (h *Herder) startMissing(state *storage.ClusterState) {
 		if h.blocked[id.Connector] {
 			continue
 		}
-		h.instances[id] = &instance{}
+		rawTask, _ := state.RawTaskConfig(id)
+		task := withoutNulls(rawTask)
+		h.instances[id] = &instance{connector: config, task: task}
 		h.log.Info("Starting task", "connector", id.Connector, "task", id.Task)
-		task, _ := state.RawTaskConfig(id)
 		var err error
 		if h.opts.ExactlyOnce && h.kind(raw) == string(plugin.Source) {
-			err = h.runner.StartExactlyOnceTask(id, config, withoutNulls(task), target, state.TaskCount(id.Connector), h.exactlyOnce(id, state))
+			err = h.runner.StartExactlyOnceTask(id, config, task, target, state.TaskCount(id.Connector), h.exactlyOnce(id, state))
 		} else {
-			err = h.runner.StartTask(id, config, withoutNulls(task), target, state.TaskCount(id.Connector))
+			err = h.runner.StartTask(id, config, task, target, state.TaskCount(id.Connector))
 		}
 		if err != nil {
 			h.log.Error("Could not start task", "connector", id.Connector, "task", id.Task, "error", err)

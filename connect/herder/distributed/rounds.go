@@ -246,8 +246,9 @@ func (h *Herder) TaskConfigsUpdated(connector string) {
 			return
 		}
 		h.blocked[connector] = true
+		state := h.snapshot()
 		for id, inst := range h.instances {
-			if id.Connector == connector && id.Task != connectorInstance {
+			if id.Connector == connector && id.Task != connectorInstance && !h.runsOn(id, inst, state) {
 				inst.stale = true
 			}
 		}
