@@ -34,6 +34,7 @@ func Plugins(c *Channel) []plugin.Plugin {
 		connector(plugin.Sink, integration+"ConnectWorkerIntegrationTest$EmptyTaskConfigsConnector", integration+"ConnectWorkerIntegrationTest$SimpleTask", "0.0",
 			func() any { return emptyConfigs{} }),
 		connector(plugin.Sink, "test.plugins.InnocuousSinkConnector", integration+"ConnectWorkerIntegrationTest$SimpleTask", "0.0", func() any { return emptyConfigs{} }),
+		connector(plugin.Source, integration+"ExactlyOnceSourceIntegrationTest$NaughtyConnector", integration+"ExactlyOnceSourceIntegrationTest$NaughtyTask", "none", func() any { return &naughty{} }),
 		blockingConnectorOf("BlockingConnector", ""),
 		blockingConnectorOf("InitializeBlockingConnector", connectorInitialize),
 		blockingConnectorOf("ConfigBlockingConnector", connectorConfig),

@@ -93,6 +93,11 @@ func (s *testableSource) ExactlyOnceSupport(config map[string]string) connect.Ex
 	return connect.ExactlyOnceUnknown
 }
 
+// CanDefineTransactionBoundaries implements connect.TransactionDefiner.
+func (s *testableSource) CanDefineTransactionBoundaries(config map[string]string) bool {
+	return config["custom.transaction.boundaries"] == "supported"
+}
+
 // testableSourceTask sends records whose keys, values and offsets are the numbers from 1 or from where it left off.
 type testableSourceTask struct {
 	channel              *Channel
@@ -101,6 +106,11 @@ type testableSourceTask struct {
 	sent, first, max     int64
 	perPoll, perSecond   int64
 	began                time.Time
+
+	// Where the task defines its transactions, their sizes follow the Fibonacci numbers: those that end at an even
+	// number are aborted.
+	transactions  connect.TransactionContext
+	prior, border int64
 }
 
 // Version implements connect.Versioned.
@@ -129,6 +139,8 @@ func (t *testableSourceTask) Start(ctx context.Context, tc connect.TaskContext, 
 		}
 	}
 	t.sent, t.began = t.first, time.Now()
+	t.transactions, t.prior, t.border = connect.TransactionContextOf(tc), 0, 1
+	t.nextBorder()
 	if err := t.channel.tell(ctx, event{Event: "task-start", Connector: t.connector, Task: t.id}); err != nil {
 		return err
 	}
@@ -164,8 +176,30 @@ func (t *testableSourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord,
 	out := make([]*connect.SourceRecord, n)
 	for i := range out {
 		out[i] = t.next()
+		t.bound(out[i])
 	}
 	return out, nil
+}
+
+// nextBorder moves to the first transaction that ends after the record sent last.
+func (t *testableSourceTask) nextBorder() {
+	for t.border <= t.sent {
+		t.prior, t.border = t.border, t.border+t.prior
+	}
+}
+
+// bound ends a transaction with this record if one is to end here.
+func (t *testableSourceTask) bound(r *connect.SourceRecord) {
+	if t.transactions == nil || t.sent != t.border {
+		return
+	}
+	abort := t.border%2 == 0
+	t.nextBorder()
+	if abort {
+		t.transactions.AbortTransactionAfter(r)
+	} else {
+		t.transactions.CommitTransactionAfter(r)
+	}
 }
 
 // next makes the next record.
