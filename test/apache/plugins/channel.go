@@ -28,6 +28,7 @@ type event struct {
 	Record     *sinkRecord      `json:"record,omitempty"`
 	Block      string           `json:"block,omitempty"`
 	Point      string           `json:"point,omitempty"`
+	Order      string           `json:"order,omitempty"`
 }
 
 type topicPartition struct {
@@ -122,6 +123,11 @@ func (c *Channel) tell(ctx context.Context, events ...event) error {
 		return fmt.Errorf("the test refuses %s: %s", events[0].Event, text)
 	}
 	return nil
+}
+
+// Obeyed tells that an order of the tests was carried out.
+func (c *Channel) Obeyed(ctx context.Context, order string) error {
+	return c.tell(ctx, event{Event: "obeyed", Order: order})
 }
 
 // block is a place where the test wants something to hang, as BlockingConnectorTest.Block: no cancelling ends it.

@@ -28,7 +28,7 @@ func run() int {
 	ctx, cancel := context.WithCancel(context.Background())
 	told := make(chan error, 1)
 	go func() { told <- channel.Run(ctx) }()
-	o := &orders{in: os.Stdin}
+	o := &orders{in: os.Stdin, obeyed: func(id string) error { return channel.Obeyed(ctx, id) }}
 	go o.follow()
 	code := program(os.Args[1:], cli.WithRESTLimit(o.restLimit), cli.WithPlugins(standard.Plugins()...), cli.WithPlugins(plugins.Plugins(channel)...))
 	cancel()

@@ -11,13 +11,15 @@ import (
 	"time"
 )
 
-// orders are what a test changes in a worker that runs: one a line, as
+// orders are what a test changes in a worker that runs: one a line, after an id, as
 //
-//	request-timeout 1000
-//	request-timeout reset
+//	1 request-timeout 1000
+//	2 request-timeout reset
 type orders struct {
-	in    io.Reader
-	limit atomic.Int64 // milliseconds
+	in io.Reader
+	// obeyed is told the id of every order that was carried out.
+	obeyed func(id string) error
+	limit  atomic.Int64 // milliseconds
 }
 
 // restLimit is the time limit that the test has set, or 0.
@@ -27,7 +29,12 @@ func (o *orders) restLimit() time.Duration { return time.Duration(o.limit.Load()
 // broken off.
 func (o *orders) follow() {
 	for lines := bufio.NewScanner(o.in); lines.Scan(); {
-		if err := o.obey(lines.Text()); err != nil {
+		id, order, _ := strings.Cut(lines.Text(), " ")
+		err := o.obey(order)
+		if err == nil {
+			err = o.obeyed(id)
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}

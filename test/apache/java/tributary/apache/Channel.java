@@ -22,6 +22,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 
 /**
  * Where the test worker's connectors tell what happens to them: POST /events with a list of events, which are applied
@@ -33,6 +34,7 @@ final class Channel {
 
     private final HttpServer server;
     private final Map<String, Block> blocks = new ConcurrentHashMap<>();
+    private final Map<String, CountDownLatch> orders = new ConcurrentHashMap<>();
 
     /** The one channel of this JVM; it ends with it. */
     static final Channel INSTANCE = new Channel();
@@ -58,6 +60,13 @@ final class Channel {
         return "http://127.0.0.1:" + server.getAddress().getPort() + "/events";
     }
 
+    /** Expects the answer to an order: an event {@code obeyed} with its id. */
+    CountDownLatch expect(String order) {
+        CountDownLatch latch = new CountDownLatch(1);
+        orders.put(order, latch);
+        return latch;
+    }
+
     private void handle(HttpExchange exchange) throws IOException {
         int status = 200;
         byte[] answer = new byte[0];
@@ -77,6 +86,7 @@ final class Channel {
     private void apply(JsonNode event) {
         String kind = event.path("event").asText();
         switch (kind) {
+            case "obeyed" -> orders.remove(event.path("order").asText()).countDown();
             case "arm" -> blocks.put(event.path("block").asText(), new Block(event.path("point").textValue()));
             case "block" -> blocks.get(event.path("block").asText()).maybeBlockOn(event.path("point").asText());
             case "connector-start" -> connector(event).recordConnectorStart();

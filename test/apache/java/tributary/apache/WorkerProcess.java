@@ -15,6 +15,7 @@ import java.util.Properties;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -119,13 +120,18 @@ public final class WorkerProcess {
         }
     }
 
-    /** Writes a line to the program's standard input; the test worker takes orders there. */
-    public void order(String line) {
+    /** Gives the test worker an order on its standard input, and waits until it has been obeyed. */
+    public void order(String order) {
+        String id = Integer.toString(COUNT.incrementAndGet());
+        CountDownLatch obeyed = Channel.INSTANCE.expect(id);
         try {
             OutputStream in = process.getOutputStream();
-            in.write((line + "\n").getBytes(StandardCharsets.UTF_8));
+            in.write((id + " " + order + "\n").getBytes(StandardCharsets.UTF_8));
             in.flush();
-        } catch (IOException e) {
+            if (!obeyed.await(STOP.toMillis(), TimeUnit.MILLISECONDS)) {
+                throw new IllegalStateException(name + " does not obey " + order);
+            }
+        } catch (IOException | InterruptedException e) {
             throw new IllegalStateException(name + " takes no orders", e);
         }
     }
