@@ -102,7 +102,7 @@ func (e *engine) herderOptions(workerID string, s stores) distributed.Options {
 			return worker.New(options), nil
 		},
 		Validator: e.connectorValidator(),
-		Restarts:  e.restartPolicy(), Metrics: e.metrics,
+		Restarts:  e.restartPolicy(), Metrics: e.metrics, Windows: e.runtime.Metrics,
 		TopicTracking: e.runtime.TopicTracking, TopicTrackingReset: e.values.Bool("topic.tracking.allow.reset"),
 		Logger: named(e.log, logHerder),
 	}

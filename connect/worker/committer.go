@@ -89,15 +89,16 @@ func (c *committer) commit(ctx context.Context) error {
 	select {
 	case c.turn <- struct{}{}:
 	case <-limited.Done():
-		c.metrics.failedCommits.Add(1)
+		c.metrics.commitFailed()
 		return context.Cause(limited)
 	}
 	defer func() { <-c.turn }()
+	began := time.Now()
 	if err := c.write(limited); err != nil {
-		c.metrics.failedCommits.Add(1)
+		c.metrics.commitFailed()
 		return err
 	}
-	c.metrics.commits.Add(1)
+	c.metrics.committed(time.Since(began))
 	if c.task == nil {
 		return nil
 	}

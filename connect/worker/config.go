@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tributary/connect"
+	"tributary/internal/metrics"
 )
 
 // Config is what the worker's properties say to the runtime of connectors and tasks.
@@ -20,6 +21,8 @@ type Config struct {
 	TopicCreation bool
 	// TopicTracking reports the topics that tasks write to (topic.tracking.enable).
 	TopicTracking bool
+	// Metrics says how long measurements count.
+	Metrics metrics.WindowConfig
 	// Properties are the worker's properties as given: converters that a connector
 	// does not choose come from here.
 	Properties map[string]string
@@ -42,6 +45,10 @@ var configDef = connect.NewConfigDef(
 		Doc: "Whether source connectors may have their topics created with settings of their own."},
 	connect.ConfigKey{Name: "topic.tracking.enable", Type: connect.TypeBoolean, Default: true, Importance: connect.Low,
 		Doc: "Whether the topics that connectors use are recorded."},
+	connect.ConfigKey{Name: "metrics.sample.window.ms", Type: connect.TypeLong, Default: int64(30000), Importance: connect.Low, Validate: connect.AtLeast(0),
+		Doc: "Length of one sample of what averages, maxima and rates are made of, in milliseconds."},
+	connect.ConfigKey{Name: "metrics.num.samples", Type: connect.TypeInt, Default: int64(2), Importance: connect.Low, Validate: connect.AtLeast(1),
+		Doc: "How many of these samples count."},
 )
 
 const simpleHeaderClass = "org.apache.kafka.connect.storage.SimpleHeaderConverter"
@@ -61,6 +68,7 @@ func ParseConfig(properties map[string]string) (Config, error) {
 		FlushTimeout:    millis(v.Int("offset.flush.timeout.ms")),
 		TopicCreation:   v.Bool("topic.creation.enable"),
 		TopicTracking:   v.Bool("topic.tracking.enable"),
+		Metrics:         metrics.WindowConfig{Length: millis(v.Int("metrics.sample.window.ms")), Samples: int(v.Int("metrics.num.samples"))},
 		Properties:      properties,
 	}, nil
 }

@@ -69,9 +69,10 @@ func newConnectorRun(w *Worker, name string, raw map[string]string) *connectorRu
 	c := &connectorRun{
 		life: newLife(), worker: w, name: name, raw: raw,
 		logger: w.logger.With("connector", name),
-		scope:  connectorScope(w.options.Metrics, name),
+		scope:  connectorScope(&w.options, name),
 		wake:   make(chan struct{}, 1), offsets: newOffsetAccess(&w.options),
 	}
+	c.reports.metrics = newInstanceMetrics(c.scope, "connector_metrics", w.metrics.connectors)
 	c.reports.report = func(state storage.State, trace string) {
 		version := ""
 		if state != storage.StateUnassigned { // which cutOff reports, too, from elsewhere
@@ -166,6 +167,8 @@ func (c *connectorRun) build() error {
 	}
 	c.instance, c.plugin, c.config, c.values = instance, p, config, values
 	c.version = versionOf(instance, p)
+	c.scope.pluginTexts("connector_metrics", "connector", p.Class, c.version)
+	c.scope.text("connector_metrics", "connector_type", "1 for the kind of the connector.", string(p.Kind))
 	c.offsets.describe(OffsetStoreSpec{Connector: c.name, ClientID: c.name, Config: config})
 	c.replicates.set(instance)
 	return nil

@@ -497,6 +497,7 @@ func (l *logLines) count(part string) int {
 type meter struct {
 	mu     sync.Mutex
 	values map[string]float64
+	shown  map[string]func() float64
 	gone   map[string]float64 // the last values of what was removed
 }
 
@@ -518,6 +519,15 @@ func (m *meter) Counter(name, _ string, labels map[string]string) connect.Counte
 
 func (m *meter) Gauge(name, _ string, labels map[string]string) connect.Gauge {
 	return m.at(name, labels)
+}
+
+func (m *meter) GaugeFunc(name, _ string, labels map[string]string, value func() float64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.shown == nil {
+		m.shown = map[string]func() float64{}
+	}
+	m.shown[meterKey(name, labels)] = value
 }
 
 func (m *meter) at(name string, labels map[string]string) reading {
@@ -542,12 +552,17 @@ func (m *meter) Remove(name string, labels map[string]string) {
 		m.gone[key] = v
 	}
 	delete(m.values, key)
+	delete(m.shown, meterKey(name, labels))
 }
 
 func (m *meter) read(key string) float64 {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.values[key]
+	value, shown := m.values[key], m.shown[key]
+	m.mu.Unlock()
+	if shown != nil {
+		return shown()
+	}
+	return value
 }
 
 func (r reading) Add(d float64) {

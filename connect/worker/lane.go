@@ -35,6 +35,7 @@ func (t *taskRun) loop() error {
 		if pause {
 			continue
 		}
+		began := time.Now()
 		records, err := t.poll(ctx)
 		switch {
 		case t.ctx.Err() != nil:
@@ -50,6 +51,7 @@ func (t *taskRun) loop() error {
 			return err
 		}
 		if len(records) > 0 {
+			t.metrics.batch(countAll(records), time.Since(began))
 			if err := t.sendBatch(records); err != nil {
 				return err
 			}
@@ -93,10 +95,7 @@ func (t *taskRun) pause() error {
 
 func (t *taskRun) sendBatch(records []*connect.SourceRecord) (err error) {
 	defer recoverTo(func(p error) { err = p }) // a converter's or transformation's
-	polled := 0
-	defer func() { t.metrics.polled.Add(float64(polled)) }()
 	for i, record := range records {
-		polled += countOf(record)
 		if len(t.free) == 0 {
 			t.free = t.outlet.take(t.free, min(entryBatch, len(records)-i))
 		}
@@ -134,7 +133,7 @@ func (t *taskRun) sendBatch(records []*connect.SourceRecord) (err error) {
 			return err
 		}
 	}
-	t.metrics.active.Set(float64(t.outlet.unacked()))
+	t.metrics.sent(t.outlet.unacked())
 	return nil
 }
 
@@ -148,6 +147,15 @@ func (t *taskRun) sendWhole(record *connect.SourceRecord, e *entry) error {
 	e.out.Topic, e.out.Partition = record.Topic, record.Partition
 	e.out.Batch = &kafka.Batch{Data: record.Batch.Data, Records: int32(record.Batch.Records)}
 	return t.outlet.send(t.ctx, e)
+}
+
+// countAll counts the records of what a Poll returned.
+func countAll(records []*connect.SourceRecord) int {
+	n := 0
+	for _, record := range records {
+		n += countOf(record)
+	}
+	return n
 }
 
 // countOf is how many records a record stands for.

@@ -2,16 +2,22 @@ package worker
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"tributary/connect"
+	"tributary/internal/metrics"
 )
 
 // Metrics is where the worker registers what it measures, and what plugins measure.
 // Safe for concurrent use.
 type Metrics interface {
 	connect.Metrics
+	// GaugeFunc shows what value returns whenever somebody looks. It is quick, and uses no
+	// Metrics.
+	GaugeFunc(name, help string, labels map[string]string, value func() float64)
 	// Remove drops the metric that was registered with this name and exactly these
 	// labels.
 	Remove(name string, labels map[string]string)
@@ -22,6 +28,7 @@ type Metrics interface {
 type scope struct {
 	metrics Metrics // nil measures nothing
 	labels  map[string]string
+	windows metrics.WindowConfig
 
 	mu         sync.Mutex
 	registered []registration
@@ -33,12 +40,12 @@ type registration struct {
 	labels map[string]string
 }
 
-func connectorScope(m Metrics, connector string) *scope {
-	return &scope{metrics: m, labels: map[string]string{"connector": connector}}
+func connectorScope(o *Options, connector string) *scope {
+	return &scope{metrics: o.Metrics, windows: o.Config.Metrics, labels: map[string]string{"connector": connector}}
 }
 
-func taskScope(m Metrics, id connect.TaskID) *scope {
-	return &scope{metrics: m, labels: map[string]string{"connector": id.Connector, "task": strconv.Itoa(id.Task)}}
+func taskScope(o *Options, id connect.TaskID) *scope {
+	return &scope{metrics: o.Metrics, windows: o.Config.Metrics, labels: map[string]string{"connector": id.Connector, "task": strconv.Itoa(id.Task)}}
 }
 
 // Counter implements connect.Metrics.
@@ -57,6 +64,71 @@ func (s *scope) Gauge(name, help string, labels map[string]string) connect.Gauge
 		return nothing{}
 	}
 	return s.metrics.Gauge(name, help, all)
+}
+
+// gauge shows the result of a function of the worker's own, under a name without the
+// common beginning.
+func (s *scope) gauge(name, help string, value func() float64) {
+	if all, ok := s.register(prefix+name, nil); ok {
+		s.metrics.GaugeFunc(prefix+name, help, all, value)
+	}
+}
+
+// text shows a text as Prometheus can: as a label, named as the attribute, of a series that
+// is 1. what is the group and the attribute.
+func (s *scope) text(group, attribute, help, value string) {
+	s.Gauge(prefix+group+"_"+attribute, help, map[string]string{attribute: value}).Set(1)
+}
+
+// forgetText takes a text away.
+func (s *scope) forgetText(group, attribute, value string) {
+	name := prefix + group + "_" + attribute
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, r := range s.registered {
+		if r.name == name && r.labels[attribute] == value {
+			s.metrics.Remove(r.name, r.labels)
+			s.registered = slices.Delete(s.registered, i, i+1)
+			return
+		}
+	}
+}
+
+// newWindow is a window of the length that the worker's properties ask for.
+func (s *scope) newWindow() *metrics.Window { return metrics.NewWindow(s.windows) }
+
+// tally returns a counter name_total with its rate, name_rate.
+func (s *scope) tally(name, help, rateHelp string) *tally {
+	t := &tally{counter: s.Counter(prefix+name+"_total", help, nil), lately: s.newWindow()}
+	s.gauge(name+"_rate", rateHelp, func() float64 {
+		t.tick()
+		return t.lately.Rate()
+	})
+	return t
+}
+
+// prefix begins the names of all that the worker itself measures.
+const prefix = "kafka_connect_"
+
+// tally counts, and knows how much was counted lately. Adding is as cheap as to a counter:
+// the window hears of it with the next tick, which a lane sends once a batch.
+type tally struct {
+	counter connect.Counter
+	added   atomic.Int64
+	lately  *metrics.Window
+}
+
+// Add counts n, from any goroutine.
+func (t *tally) Add(n float64) {
+	t.counter.Add(n)
+	t.added.Add(int64(n))
+}
+
+// tick tells the window what was added since the last one.
+func (t *tally) tick() {
+	if n := t.added.Swap(0); n > 0 {
+		t.lately.Record(float64(n))
+	}
 }
 
 func (s *scope) register(name string, labels map[string]string) (map[string]string, bool) {
@@ -94,34 +166,12 @@ type nothing struct{}
 func (nothing) Add(float64) {}
 func (nothing) Set(float64) {}
 
-// taskMetrics are the metrics of one source task, named as the JMX exporter names
-// Java's MBeans.
-type taskMetrics struct {
-	polled, written        connect.Counter
-	active                 connect.Gauge
-	commits, failedCommits connect.Counter
-	errorMetrics
-}
-
 // errorMetrics are the metrics of a task's error handling.
 type errorMetrics struct {
 	failures, errors, skipped, retries connect.Counter
 	logged                             connect.Counter
 	deadLetters, failedDeadLetters     connect.Counter
 	lastError                          connect.Gauge
-}
-
-func newTaskMetrics(s *scope) taskMetrics {
-	counter := func(name, help string) connect.Counter { return s.Counter("kafka_connect_"+name, help, nil) }
-	gauge := func(name, help string) connect.Gauge { return s.Gauge("kafka_connect_"+name, help, nil) }
-	return taskMetrics{
-		polled:        counter("source_task_metrics_source_record_poll_total", "Records that the task returned, before transformations."),
-		written:       counter("source_task_metrics_source_record_write_total", "Records that Kafka acknowledged."),
-		active:        gauge("source_task_metrics_source_record_active_count", "Records that were returned by the task and are not yet acknowledged."),
-		commits:       counter("connector_task_metrics_offset_commit_success_total", "Offset commits that succeeded."),
-		failedCommits: counter("connector_task_metrics_offset_commit_failure_total", "Offset commits that failed or took too long."),
-		errorMetrics:  newErrorMetrics(s),
-	}
 }
 
 func newErrorMetrics(s *scope) errorMetrics {

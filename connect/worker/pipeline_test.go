@@ -263,7 +263,7 @@ func TestRetryPausesStayBelowTheirLimit(t *testing.T) {
 func TestRetriesEndWithTheTask(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errStopping)
-	m := newTaskMetrics(taskScope(nil, connect.TaskID{}))
+	m := newTaskMetrics(taskScope(&Options{}, connect.TaskID{}))
 	tol := &tolerance{retryTimeout: -1, maxDelay: time.Hour, metrics: &m.errorMetrics}
 	err := tol.retry(ctx, failurePoint{}, connect.Retriable(errors.New("not now")), func() error {
 		t.Error("tried again")

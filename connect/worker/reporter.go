@@ -12,7 +12,8 @@ import (
 // reporter tells the listener what becomes of one instance, in order, until the
 // instance is cut off.
 type reporter struct {
-	report func(state storage.State, trace string)
+	report  func(state storage.State, trace string)
+	metrics *instanceMetrics // nil measures nothing
 
 	mu    sync.Mutex
 	state storage.State
@@ -29,6 +30,9 @@ func (r *reporter) is(state storage.State, trace string) {
 	}
 	r.state = state
 	r.started = r.started || state == storage.StateRunning
+	if r.metrics != nil {
+		r.metrics.is(state)
+	}
 	r.report(state, trace)
 }
 

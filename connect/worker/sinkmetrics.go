@@ -5,34 +5,42 @@ import (
 	"time"
 
 	"tributary/connect"
+	"tributary/internal/metrics"
 )
 
 // sinkMetrics are the metrics of one sink task, named as the JMX exporter names Java's
 // MBeans.
 type sinkMetrics struct {
 	errorMetrics
-	read, sent                     connect.Counter
+	commonTaskMetrics
+	read, sent, completions        *tally
 	active, partitions, sequence   connect.Gauge
-	completions                    connect.Counter
-	commits, failedCommits         connect.Counter
+	activeLately, putTime          *metrics.Window
 	consumedOffsets, committedEnds positions
 }
 
 func newSinkMetrics(s *scope) *sinkMetrics {
-	counter := func(name, help string) connect.Counter { return s.Counter("kafka_connect_"+name, help, nil) }
-	gauge := func(name, help string) connect.Gauge { return s.Gauge("kafka_connect_"+name, help, nil) }
-	return &sinkMetrics{
-		errorMetrics:    newErrorMetrics(s),
-		read:            counter("sink_task_metrics_sink_record_read_total", "Records that were read for the task, before transformations."),
-		sent:            counter("sink_task_metrics_sink_record_send_total", "Records that the task took, after transformations."),
-		active:          gauge("sink_task_metrics_sink_record_active_count", "Records that were read and whose offsets are not yet committed."),
-		partitions:      gauge("sink_task_metrics_partition_count", "Partitions that the task reads."),
-		sequence:        gauge("sink_task_metrics_offset_commit_seq_no", "Number of the latest offset commit."),
-		completions:     counter("sink_task_metrics_offset_commit_completion_total", "Offset commits that were completed."),
-		commits:         counter("connector_task_metrics_offset_commit_success_total", "Offset commits that succeeded."),
-		failedCommits:   counter("connector_task_metrics_offset_commit_failure_total", "Offset commits that failed or took too long."),
+	const group = "sink_task_metrics_"
+	gauge := func(name, help string) connect.Gauge { return s.Gauge(prefix+group+name, help, nil) }
+	m := &sinkMetrics{
+		errorMetrics:      newErrorMetrics(s),
+		commonTaskMetrics: newCommonTaskMetrics(s),
+		read:              s.tally(group+"sink_record_read", "Records that were read for the task, before transformations.", "Records a second that were read for the task lately."),
+		sent:              s.tally(group+"sink_record_send", "Records that the task took, after transformations.", "Records a second that the task took lately."),
+		completions:       s.tally(group+"offset_commit_completion", "Offset commits that were completed.", "Offset commits a second that were completed lately."),
+		active:            gauge("sink_record_active_count", "Records that were read and whose offsets are not yet committed."),
+		partitions:        gauge("partition_count", "Partitions that the task reads."),
+		sequence:          gauge("offset_commit_seq_no", "Number of the latest offset commit."),
+		activeLately:      s.newWindow(), putTime: s.newWindow(),
 		consumedOffsets: positions{}, committedEnds: positions{},
 	}
+	s.gauge(group+"sink_record_active_count_max", "Most records that were not yet committed lately.", m.activeLately.Max)
+	s.gauge(group+"sink_record_active_count_avg", "Records that were not yet committed lately, on average.", m.activeLately.Avg)
+	// Commits follow each other here: none ends after a later one.
+	s.tally(group+"offset_commit_skip", "Offset commits that ended after a later one and do not count.", "Offset commits a second that did not count lately.")
+	s.gauge(group+"put_batch_max_time_ms", "Longest time that the task took for a batch lately, in milliseconds.", m.putTime.Max)
+	s.gauge(group+"put_batch_avg_time_ms", "Time that the task took for a batch lately, on average, in milliseconds.", m.putTime.Avg)
+	return m
 }
 
 // assigned begins anew with what the task has.
@@ -47,16 +55,21 @@ func (m *sinkMetrics) consumed(offsets positions) {
 	m.count()
 }
 
-func (m *sinkMetrics) put(records int, _ time.Duration) { m.sent.Add(float64(records)) }
-
-func (m *sinkMetrics) commitSucceeded(_ time.Duration, committed positions) {
-	m.committedEnds = maps.Clone(committed)
-	m.completions.Add(1)
-	m.commits.Add(1)
-	m.count()
+func (m *sinkMetrics) put(records int, took time.Duration) {
+	m.sent.Add(float64(records))
+	m.sent.tick()
+	m.read.tick()
+	m.batchSize.Record(float64(records))
+	m.putTime.Record(milliseconds(took))
 }
 
-func (m *sinkMetrics) commitFailed() { m.failedCommits.Add(1) }
+func (m *sinkMetrics) commitSucceeded(took time.Duration, committed positions) {
+	m.committedEnds = maps.Clone(committed)
+	m.completions.Add(1)
+	m.completions.tick()
+	m.committed(took)
+	m.count()
+}
 
 // count sums up what was consumed and is not committed.
 func (m *sinkMetrics) count() {
@@ -67,4 +80,5 @@ func (m *sinkMetrics) count() {
 		}
 	}
 	m.active.Set(float64(open))
+	m.activeLately.Record(float64(open))
 }

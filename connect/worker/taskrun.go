@@ -58,10 +58,12 @@ func newTaskRun(w *Worker, id connect.TaskID, rawConnector, rawTask map[string]s
 		life: newLife(), worker: w, id: id,
 		rawConnector: rawConnector, rawTask: rawTask, taskCount: taskCount,
 		logger:  w.logger.With("connector", id.Connector, "task", id.Task),
-		scope:   taskScope(w.options.Metrics, id),
+		scope:   taskScope(&w.options, id),
 		offsets: newOffsetAccess(&w.options),
 		changed: make(chan struct{}),
 	}
+	t.reports.metrics = newInstanceMetrics(t.scope, "connector_task_metrics", w.metrics.tasks)
+	t.reports.metrics.showRatios()
 	t.reports.report = func(state storage.State, trace string) {
 		version := t.version
 		if state == storage.StateUnassigned {
@@ -243,7 +245,9 @@ func (t *taskRun) build() error {
 func (t *taskRun) buildPipeline(values connect.Values, metrics *errorMetrics) (err error) {
 	o := &t.worker.options
 	t.tolerance = newTolerance(values, t.id, t.logger, metrics)
-	t.pipeline, err = buildPipeline(o.Plugins, o.Config.Properties, t.connectorConfig, values, t.tolerance)
+	if t.pipeline, err = buildPipeline(o.Plugins, o.Config.Properties, t.connectorConfig, values, t.tolerance); err == nil {
+		t.showPlugins()
+	}
 	return err
 }
 
@@ -294,7 +298,7 @@ func (t *taskRun) buildOutlet(store storage.OffsetStore) outlet {
 		x.store, x.idle = store, o.Config.FlushInterval
 		x.commitRec, _ = t.task.(connect.RecordCommitter)
 		x.task, _ = t.task.(connect.Committer)
-		x.metrics, x.size, x.logger = &t.metrics, newSizeWindow(t.scope), t.logger
+		x.metrics, x.size, x.logger = &t.metrics, newTransactionSize(t.scope), t.logger
 		x.fail, x.topics = fail, t.usedTopics()
 		return x
 	}

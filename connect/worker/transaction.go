@@ -9,6 +9,7 @@ import (
 
 	"tributary/connect"
 	"tributary/internal/kafka"
+	"tributary/internal/metrics"
 	"tributary/storage"
 )
 
@@ -53,7 +54,7 @@ type transactions struct {
 	// aborted: the lane tells the task what became of them.
 	told    func(aborted bool)
 	metrics *taskMetrics
-	size    *sizeWindow
+	size    *metrics.Window
 	logger  *slog.Logger
 	// hard ends when the task is cut off.
 	hard context.Context
@@ -147,15 +148,16 @@ func (x *transactions) closed() { x.begun, x.records, x.bytes = false, 0, 0 }
 // commit commits the records sent and their offsets. Afterwards it tells the task, also
 // when there was nothing to commit.
 func (x *transactions) commit() error {
+	began := time.Now()
 	records, err := x.encode()
 	if err == nil && (x.begun || len(records) > 0) {
 		err = x.commitWith(records)
 	}
 	if err != nil {
-		x.metrics.failedCommits.Add(1)
+		x.metrics.commitFailed()
 		return err
 	}
-	x.metrics.commits.Add(1)
+	x.metrics.committed(time.Since(began))
 	x.told(false)
 	if x.task == nil {
 		return nil
@@ -201,7 +203,7 @@ func (x *transactions) commitWith(records []storage.OffsetRecord) error {
 	if err := x.until("committed", x.producer.Commit); err != nil {
 		return x.explain(what, err)
 	}
-	x.size.add(time.Now(), x.records)
+	x.size.Record(float64(x.records))
 	x.closed()
 	clear(x.offsets)
 	if echoes {

@@ -61,6 +61,8 @@ type Worker struct {
 	options Options
 	logger  *slog.Logger
 
+	metrics *workerMetrics
+
 	mu         sync.Mutex
 	connectors map[string]*connectorRun
 	tasks      map[connect.TaskID]*taskRun
@@ -78,12 +80,14 @@ func New(options Options) *Worker {
 	if options.ClusterAway == nil {
 		options.ClusterAway = func() bool { return false }
 	}
-	return &Worker{
+	w := &Worker{
 		options:    options,
 		logger:     options.Logger,
 		connectors: map[string]*connectorRun{},
 		tasks:      map[connect.TaskID]*taskRun{},
 	}
+	w.metrics = newWorkerMetrics(w)
+	return w
 }
 
 // StartConnector begins to run a connector and returns at once; what becomes of it is
@@ -130,6 +134,7 @@ func (w *Worker) startTask(id connect.TaskID, connectorConfig, taskConfig map[st
 	t := newTaskRun(w, id, maps.Clone(connectorConfig), maps.Clone(taskConfig), taskCount)
 	t.exactlyOnce = exactlyOnce
 	w.tasks[id] = t
+	w.metrics.taskCame(w, id.Connector)
 	t.setTarget(target)
 	go t.run()
 	return nil
@@ -190,6 +195,7 @@ func (w *Worker) StopTasks(ctx context.Context, ids ...connect.TaskID) (cutOff [
 	for id, t := range runs {
 		if w.tasks[id] == t {
 			delete(w.tasks, id)
+			w.metrics.taskLeft(id.Connector)
 		}
 	}
 	slices.SortFunc(cutOff, compareTasks)
@@ -207,6 +213,7 @@ func (w *Worker) Stop(ctx context.Context) error {
 	both.Go(func() { connectors = w.StopConnectors(ctx, w.Connectors()...) })
 	tasks := w.StopTasks(ctx, w.Tasks()...)
 	both.Wait()
+	w.metrics.scope.close()
 	var result *multierror.Error
 	for _, name := range connectors {
 		result = multierror.Append(result, fmt.Errorf("connector %s did not stop in time", name))
@@ -242,6 +249,20 @@ func (w *Worker) ConnectorState(name string) (state storage.State, here bool) {
 		return "", false
 	}
 	return c.reports.current(), true
+}
+
+// countTasks counts the connector's tasks on this worker that are in one of the states,
+// all if none is given.
+func (w *Worker) countTasks(connector string, states ...storage.State) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for id, t := range w.tasks {
+		if id.Connector == connector && (len(states) == 0 || slices.Contains(states, t.reports.current())) {
+			n++
+		}
+	}
+	return n
 }
 
 // TaskState is ConnectorState for a task.

@@ -63,6 +63,45 @@ func New(reg prometheus.Registerer, logger *slog.Logger) *Registry {
 	return r
 }
 
+// With returns the registry as somebody sees it whose metrics all have these labels too.
+func (r *Registry) With(labels map[string]string) *Labelled {
+	return &Labelled{registry: r, labels: maps.Clone(labels)}
+}
+
+// Labelled adds labels to what is asked for. A label of its own cannot be overridden. Safe
+// for concurrent use.
+type Labelled struct {
+	registry *Registry
+	labels   map[string]string
+}
+
+func (l *Labelled) with(labels map[string]string) map[string]string {
+	all := make(map[string]string, len(labels)+len(l.labels))
+	maps.Copy(all, labels)
+	maps.Copy(all, l.labels)
+	return all
+}
+
+// Counter is the Registry's.
+func (l *Labelled) Counter(name, help string, labels map[string]string) connect.Counter {
+	return l.registry.Counter(name, help, l.with(labels))
+}
+
+// Gauge is the Registry's.
+func (l *Labelled) Gauge(name, help string, labels map[string]string) connect.Gauge {
+	return l.registry.Gauge(name, help, l.with(labels))
+}
+
+// GaugeFunc is the Registry's.
+func (l *Labelled) GaugeFunc(name, help string, labels map[string]string, value func() float64) {
+	l.registry.GaugeFunc(name, help, l.with(labels), value)
+}
+
+// Remove is the Registry's.
+func (l *Labelled) Remove(name string, labels map[string]string) {
+	l.registry.Remove(name, l.with(labels))
+}
+
 // Handler shows what gatherer gathers in Prometheus' text format.
 func Handler(gatherer prometheus.Gatherer) http.Handler {
 	return promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})

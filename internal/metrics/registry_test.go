@@ -89,6 +89,21 @@ func TestTheSameNameAndLabelsAreTheSameMetricUntilTheLastRemoval(t *testing.T) {
 	expect(t, show(), "# HELP a_total A.", "# TYPE a_total counter", `a_total{connector="c"} 0`)
 }
 
+func TestTwoWorkersOfAProcessAreToldApartByALabel(t *testing.T) {
+	r, show, _ := page(t)
+	there, back := r.With(map[string]string{"flow": "a->b"}), r.With(map[string]string{"flow": "b->a"})
+	there.Counter("n_total", "N.", map[string]string{"flow": "mine"}).Add(1)
+	back.Counter("n_total", "N.", nil).Add(2)
+	back.Gauge("g", "G.", map[string]string{"task": "0"}).Set(3)
+	back.GaugeFunc("f", "F.", nil, func() float64 { return 4 })
+	expect(t, show(), "# HELP f F.", "# TYPE f gauge", `f{flow="b->a"} 4`, "# HELP g G.", "# TYPE g gauge", `g{flow="b->a",task="0"} 3`,
+		"# HELP n_total N.", "# TYPE n_total counter", `n_total{flow="a->b"} 1`, `n_total{flow="b->a"} 2`)
+	back.Remove("n_total", nil)
+	back.Remove("g", map[string]string{"task": "0"})
+	back.Remove("f", nil)
+	expect(t, show(), "# HELP n_total N.", "# TYPE n_total counter", `n_total{flow="a->b"} 1`)
+}
+
 func TestGaugeFuncsAreAskedWhenCollected(t *testing.T) {
 	r, show, _ := page(t)
 	value := 1.0

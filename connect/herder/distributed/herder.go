@@ -19,6 +19,7 @@ import (
 	"tributary/connect/herder"
 	"tributary/connect/plugin"
 	"tributary/connect/worker"
+	"tributary/internal/metrics"
 	"tributary/storage"
 )
 
@@ -102,8 +103,9 @@ type Options struct {
 	VerificationAlgorithms   []string
 	// Restarts says whether what failed is restarted by itself.
 	Restarts RestartPolicy
-	// Metrics may be nil.
+	// Metrics may be nil; Windows are those of averages and maxima.
 	Metrics worker.Metrics
+	Windows metrics.WindowConfig
 	// TopicTracking and TopicTrackingReset are topic.tracking.enable and
 	// topic.tracking.allow.reset.
 	TopicTracking, TopicTrackingReset bool
@@ -139,6 +141,7 @@ type Herder struct {
 	restarts   autoRestarts
 	fencings   fencings
 
+	rebalances *rebalanceMetrics
 	// missing belongs to the group member's goroutine, see Gathered.
 	missing map[connect.TaskID]storage.Status
 
@@ -186,6 +189,7 @@ func New(opts Options) (*Herder, error) {
 	}
 	h.view.Store(&view{})
 	h.restarts = autoRestarts{policy: opts.Restarts, metrics: opts.Metrics, books: map[connect.TaskID]*restartBook{}}
+	h.rebalances = newRebalanceMetrics(opts.Metrics, opts.Windows)
 	runner, err := opts.NewRunner(h)
 	if err != nil {
 		return nil, fmt.Errorf("create the worker: %w", err)
@@ -200,6 +204,7 @@ func New(opts Options) (*Herder, error) {
 func (h *Herder) Run(ctx context.Context) error {
 	defer close(h.ended)
 	reading := h.stages.Enter(herder.StageInitializing)
+	defer h.rebalances.remove()
 	defer h.opts.Offsets.Stop()
 	defer h.opts.Statuses.Stop()
 	defer h.opts.Configs.Stop()

@@ -83,6 +83,7 @@ func (h *Herder) Revoke(ctx context.Context, work assign.Work) {
 // Assigned implements group.Handler.
 func (h *Herder) Assigned(round group.Round) {
 	h.opts.Statuses.SetGeneration(round.Generation)
+	h.rebalances.assigned(round)
 	h.loop.post(func() {
 		h.round, h.settled = round, false
 		h.roundSeq++
@@ -193,6 +194,7 @@ func (h *Herder) onSettled() {
 	}
 	h.wasLeader = leading
 	h.reconcile()
+	h.rebalances.settled()
 	h.opts.Group.Settled()
 }
 

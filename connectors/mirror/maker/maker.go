@@ -159,7 +159,7 @@ func (m *mirrorMaker) newRun(f Flow, only bool) (*flowRun, error) {
 		OnLeader:       func(ctx context.Context, h herder.Herder) { m.post(ctx, f, h, run.log) },
 		SetLoggerLevel: m.program.SetLoggerLevel(),
 		HTTP:           m.process.Server.PeerClient(),
-		Metrics:        m.process.Metrics, Logger: run.log,
+		Metrics:        m.process.Metrics.With(map[string]string{"flow": f.String()}), Logger: run.log,
 	})
 	run.worker = w
 	return run, err
