@@ -160,6 +160,7 @@ var sourceKeys = concat([]connect.ConfigKey{
 	recordErrorKeys,
 	rawKeys,
 	assignmentKeys,
+	throttleKeys,
 )
 
 var checkpointKeys = concat([]connect.ConfigKey{

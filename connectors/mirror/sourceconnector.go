@@ -244,6 +244,9 @@ func (c *SourceConnector) TaskConfigs(_ context.Context, maxTasks int) ([]map[st
 			configs[i][batchEndsKey] = joined(assigned, func(tp replica.TopicPartition) string { return strconv.FormatInt(ends[tp], 10) })
 		}
 		configs[i][taskIndexKey] = strconv.Itoa(i)
+		if share := taskShare(c.settings.Int(throttleKey), len(tasks)); share > 0 {
+			configs[i][taskThrottleKey] = strconv.FormatInt(share, 10)
+		}
 	}
 	return configs, nil
 }

@@ -62,6 +62,9 @@ func (t *SourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) 
 	if len(t.stopped) == len(t.partitions) {
 		return nil, fmt.Errorf("none of the %d partitions of the task can be mirrored: %w", len(t.partitions), t.firstStop())
 	}
+	if !t.throttle.rest(ctx, max(t.settings.millis(pollTimeoutKey), time.Millisecond)) {
+		return nil, nil
+	}
 	if now := time.Now(); len(t.portions) == 0 && len(t.waiting) > 0 && !now.Before(t.again) {
 		t.releaseDue(now)
 	}
@@ -87,7 +90,9 @@ func (t *SourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) 
 	if len(chosen) == 0 {
 		return nil, nil
 	}
-	records := convert(chosen, time.Now())
+	now := time.Now()
+	t.throttle.took(sizeOfAll(chosen), now)
+	records := convert(chosen, now)
 	t.address(chosen, records)
 	return records, nil
 }
@@ -242,7 +247,7 @@ func (t *SourceTask) release(p *sourcePartition, now time.Time) time.Time {
 
 // choose takes up to maxPoll records off the front of portions.
 func (t *SourceTask) choose() []portion {
-	left := t.maxPoll
+	left := t.throttle.affordable(t.portions, t.maxPoll)
 	for i := range t.portions {
 		p := &t.portions[i]
 		if len(p.records) > left {

@@ -18,6 +18,7 @@ import (
 type SourceTask struct {
 	settings *settings
 	lane     laneChoice
+	throttle throttle
 	logger   *slog.Logger
 	troubles *troubles
 	metrics  sourceTaskMetrics
@@ -63,6 +64,9 @@ func (t *SourceTask) Start(ctx context.Context, tc connect.TaskContext, config m
 		return err
 	}
 	t.settings, t.logger = s, tc.Logger()
+	if t.throttle, err = newThrottle(config); err != nil {
+		return fmt.Errorf("%s: %w", taskThrottleKey, err)
+	}
 	t.stopped, t.waiting, t.held = map[kafka.TopicPartition]error{}, map[*sourcePartition]struct{}{}, map[*sourcePartition]struct{}{}
 	t.id = tc.ID()
 	t.troubles = newTroubles(t.logger)
