@@ -1,5 +1,7 @@
 package connect
 
+import "strings"
+
 // RetriableError marks a failure that may pass by itself: the worker logs it and
 // calls again after a pause instead of failing the instance.
 type RetriableError struct{ Err error }
@@ -18,7 +20,7 @@ func (e *RetriableError) Error() string { return e.Err.Error() }
 func (e *RetriableError) Unwrap() error { return e.Err }
 
 // DataError marks a record that cannot be converted or transformed: it fails again
-// however often it is tried.
+// however often it is tried. A Message may end with ": ", as some of Java's do.
 type DataError struct {
 	Message string
 	Err     error
@@ -28,7 +30,7 @@ func (e *DataError) Error() string {
 	if e.Err == nil {
 		return e.Message
 	}
-	return e.Message + ": " + e.Err.Error()
+	return strings.TrimSuffix(e.Message, ": ") + ": " + e.Err.Error()
 }
 
 // Unwrap returns the cause, if any.

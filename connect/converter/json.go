@@ -137,7 +137,7 @@ func (c *JSON) ToConnectData(_ string, _ []connect.Header, data []byte) (*connec
 	return nil, v, r.dataError(err)
 }
 
-const deserializing = "Converting byte[] to Kafka Connect data failed due to serialization error"
+const deserializing = "Converting byte[] to Kafka Connect data failed due to serialization error: "
 
 var errNoEnvelope = dataError(nil, `JsonConverter with schemas.enable requires "schema" and "payload" fields and may not contain additional fields.`+
 	" If you are trying to deserialize plain JSON data, set schemas.enable=false in your converter configuration.")
