@@ -85,9 +85,23 @@ func SpawnArgs(tb TB, p Program, args ...string) *Worker {
 	}
 	command := exec.Command(self, args...)
 	command.Env = append(os.Environ(), programVariable+"="+p.Name)
+	w.spawn(command)
+	return w
+}
+
+// SpawnBinary runs a program that a test has built, with exactly these arguments.
+func SpawnBinary(tb TB, path string, args ...string) *Worker {
+	tb.Helper()
+	w := newWorker(tb, Program{Name: filepath.Base(path)})
+	w.spawn(exec.Command(path, args...))
+	return w
+}
+
+func (w *Worker) spawn(command *exec.Cmd) {
+	w.tb.Helper()
 	command.Stdout, command.Stderr = w.Log, w.Log
 	if err := command.Start(); err != nil {
-		tb.Fatalf("start %s: %v", p.Name, err)
+		w.tb.Fatalf("start %s: %v", w.name, err)
 	}
 	w.ask = func() { _ = command.Process.Signal(syscall.SIGTERM) } // one that has ended needs none
 	w.kill = func() { _ = command.Process.Kill() }
@@ -103,7 +117,6 @@ func SpawnArgs(tb TB, p Program, args ...string) *Worker {
 		}
 	}()
 	w.endWithTest()
-	return w
 }
 
 func newWorker(tb TB, p Program) *Worker {
