@@ -156,6 +156,9 @@ func (s *scene) begun(topics []string) {
 	dst := kafkatest.Dial(s.t, s.target.Bootstrap())
 	for _, topic := range topics {
 		kafkatest.Await(s.t, settling, "the first records of "+topic, func() (bool, string) {
+			if !slices.Contains(dst.Topics(), "src."+topic) {
+				return false, "no such topic yet"
+			}
 			arrived := int64(0)
 			for _, at := range dst.Offsets("src." + topic) {
 				arrived += at.End
