@@ -161,6 +161,7 @@ var sourceKeys = concat([]connect.ConfigKey{
 	rawKeys,
 	assignmentKeys,
 	throttleKeys,
+	refillKeys,
 )
 
 var checkpointKeys = concat([]connect.ConfigKey{

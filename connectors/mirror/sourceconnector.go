@@ -54,8 +54,9 @@ type SourceConnector struct {
 	partitions []replica.TopicPartition
 	batch      *batchRun // the last one, in the batch mode
 	mode       string
-	matched    []string // topics, sorted; nil before the first look
-	said       []string // what is wrong, for the replication page
+	refills    map[string]string // ids of copies to refill, by topic
+	matched    []string          // topics, sorted; nil before the first look
+	said       []string          // what is wrong, for the replication page
 }
 
 // NewSourceConnector returns a connector that does nothing yet.
@@ -76,7 +77,7 @@ func (c *SourceConnector) Start(ctx context.Context, cc connect.ConnectorContext
 	}
 	c.settings, c.context, c.logger = s, cc, cc.Logger()
 	c.mu.Lock()
-	c.looked, c.partitions, c.batch, c.matched, c.said, c.mode = false, nil, nil, nil, nil, s.String(modeKey)
+	c.looked, c.partitions, c.batch, c.matched, c.said, c.refills, c.mode = false, nil, nil, nil, nil, nil, s.String(modeKey)
 	c.mu.Unlock()
 	c.cancel, c.dealt = nil, nil
 	if !s.Bool(enabledKey) {
@@ -175,7 +176,8 @@ func (c *SourceConnector) look(ctx context.Context) error {
 		return err
 	}
 	c.mu.Lock()
-	changed := !c.looked || !slices.Equal(c.partitions, partitions)
+	changed := !c.looked || !slices.Equal(c.partitions, partitions) || !maps.Equal(c.refills, c.view.refills)
+	c.refills = maps.Clone(c.view.refills)
 	before := len(c.partitions)
 	c.looked, c.partitions = true, partitions
 	c.matched = slices.AppendSeq(make([]string, 0, len(c.view.seen)), maps.Keys(c.view.seen))
@@ -236,6 +238,9 @@ func (c *SourceConnector) TaskConfigs(_ context.Context, maxTasks int) ([]map[st
 		tasks = dealSticky(partitions, n, c.dealt)
 	}
 	c.dealt = tasks
+	c.mu.Lock()
+	refills := c.refills
+	c.mu.Unlock()
 	configs := make([]map[string]string, len(tasks))
 	for i, assigned := range tasks {
 		configs[i] = maps.Clone(c.settings.props)
@@ -246,6 +251,9 @@ func (c *SourceConnector) TaskConfigs(_ context.Context, maxTasks int) ([]map[st
 		configs[i][taskIndexKey] = strconv.Itoa(i)
 		if share := taskShare(c.settings.Int(throttleKey), len(tasks)); share > 0 {
 			configs[i][taskThrottleKey] = strconv.FormatInt(share, 10)
+		}
+		if refill := refillOf(assigned, refills); refill != "" {
+			configs[i][taskRefillKey] = refill
 		}
 	}
 	return configs, nil

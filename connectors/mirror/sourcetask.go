@@ -82,13 +82,13 @@ func (t *SourceTask) Start(ctx context.Context, tc connect.TaskContext, config m
 	if t.client, err = kafka.NewClient(consumer, t.logger); err != nil {
 		return fmt.Errorf("client for cluster %s: %w", s.source, err)
 	}
-	positions, err := t.findPositions(ctx, tc, assigned, config, consumer)
-	if err != nil {
-		return err
-	}
 	t.requestCommit = func() {}
 	if asks, ok := tc.(connect.CommitRequester); ok {
 		t.requestCommit = asks.RequestCommit
+	}
+	positions, err := t.findPositions(ctx, tc, assigned, config, consumer)
+	if err != nil {
+		return err
 	}
 	t.startReading(ctx, positions, consumer)
 	page := &taskPage{lane: t.lane.name, laneReason: t.lane.reason}
@@ -174,6 +174,9 @@ func (t *SourceTask) findPositions(ctx context.Context, tc connect.TaskContext, 
 			continue
 		}
 		positions[kafka.TopicPartition(tp)] = last + 1
+	}
+	if err := t.refill(ctx, tc, config, positions, kafka.NewAdmin(t.client, consumer, t.logger)); err != nil {
+		return nil, err
 	}
 	return positions, t.placeFresh(ctx, fresh, consumer, positions)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"tributary/connectors/mirror/replica"
@@ -34,6 +35,10 @@ type topicView struct {
 	// hidden are topics whose copy exists but is not shown, because of missing rights or
 	// a broker that is not up to date; until then it is not tried to create it again.
 	hidden map[string]time.Time
+	// copies are the ids of the topics' copies at the last look, refills those of copies
+	// that were made anew and are to be refilled, by topic.
+	copies  map[string][16]byte
+	refills map[string]string
 	// refused puts off what the target refused to do for a topic.
 	refused map[string]refusal
 }
@@ -47,7 +52,8 @@ type refusal struct {
 
 func newTopicView(c *SourceConnector) *topicView {
 	return &topicView{c: c, patient: !c.settings.given(refreshTopics + intervalSuffix), wanted: map[string]bool{}, seen: map[string]kafka.TopicInfo{}, missing: map[string]bool{},
-		usable: map[string]int32{}, refused: map[string]refusal{}, hidden: map[string]time.Time{}}
+		usable: map[string]int32{}, refused: map[string]refusal{}, hidden: map[string]time.Time{},
+		copies: map[string][16]byte{}, refills: map[string]string{}}
 }
 
 // refresh looks at both clusters, creates what the target lacks, and returns the
@@ -66,6 +72,7 @@ func (v *topicView) refresh(ctx context.Context) ([]replica.TopicPartition, erro
 	}
 	v.listing = time.Since(began)
 	selected := v.choose(source)
+	v.compareCopies(target)
 	v.create(ctx, selected, target)
 	var partitions []replica.TopicPartition
 	usable := make(map[string]int32, len(selected))
@@ -175,6 +182,10 @@ func (v *topicView) create(ctx context.Context, selected, target map[string]kafk
 		v.c.troubles.report("create "+topic, errs[i], "A remote topic could not be created: its source topic is not mirrored until it can",
 			"topic", topic, "remote_topic", remote, "cluster", s.target, "operation", "create topic")
 		if errs[i] == nil {
+			if v.usable[topic] > 0 && v.hidden[topic].IsZero() {
+				delete(v.copies, topic)
+				v.lostCopy(topic, strconv.FormatInt(time.Now().UnixMilli(), 10))
+			}
 			target[remote] = kafka.TopicInfo{Partitions: n}
 		}
 	}
