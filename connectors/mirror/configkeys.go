@@ -68,6 +68,27 @@ func ConfigNames() map[string]bool {
 	return names
 }
 
+// Default is a key's value where a configuration does not set it, as text.
+type Default struct{ Name, Text string }
+
+// DefaultsOf lists the defaults of one of the three connectors by its class name.
+func DefaultsOf(class string) []Default {
+	var out []Default
+	for suffix, def := range map[string]*connect.ConfigDef{"MirrorSourceConnector": sourceDef, "MirrorCheckpointConnector": checkpointDef, "MirrorHeartbeatConnector": heartbeatDef} {
+		if !strings.HasSuffix(class, suffix) {
+			continue
+		}
+		for _, key := range def.Keys() {
+			if list, ok := key.Default.([]string); ok {
+				out = append(out, Default{key.Name, strings.Join(list, ",")})
+			} else if key.Default != nil {
+				out = append(out, Default{key.Name, fmt.Sprint(key.Default)})
+			}
+		}
+	}
+	return out
+}
+
 // listOf gives a list of package replica, which is text, as a configuration value.
 func listOf(text string) []string {
 	items := strings.Split(text, ",")

@@ -28,6 +28,7 @@ func Main(args []string, options ...cli.Option) int {
 	var grammar struct {
 		Version  cli.Version `help:"Print the version and exit."`
 		Clusters []string    `help:"Run only the flows into these clusters." placeholder:"ALIAS"`
+		Check    bool        `help:"Say what the file would do and what stands against it, change nothing, and exit."`
 		File     string      `arg:"" name:"mm2.properties" help:"The clusters and the flows between them."`
 	}
 	if code, done := p.Parse("connect-mirror-maker", "Mirrors Kafka clusters into each other.", &grammar, spreadClusters(args)); done {
@@ -38,6 +39,9 @@ func Main(args []string, options ...cli.Option) int {
 		props, err := cli.LoadProperties(grammar.File)
 		if err != nil {
 			return &cli.ConfigError{Err: err}
+		}
+		if grammar.Check {
+			return Check(ctx, p, props, grammar.Clusters, log)
 		}
 		return Run(ctx, p, props, grammar.Clusters, log)
 	})
@@ -63,26 +67,10 @@ func spreadClusters(args []string) []string {
 // Run mirrors as props says until ctx ends. With targets given, only flows into these
 // clusters run here.
 func Run(ctx context.Context, p *cli.Program, props map[string]string, targets []string, log *slog.Logger) error {
-	providers, err := provider.New(props)
-	if err != nil {
-		return &cli.ConfigError{Err: err}
-	}
-	config, err := Parse(props, providers.Resolve)
-	if err != nil {
-		return &cli.ConfigError{Err: err}
-	}
-	flows, err := config.Flows(targets)
-	if err != nil {
-		return &cli.ConfigError{Err: err}
-	}
-	if len(flows) == 0 {
-		return &cli.ConfigError{Err: fmt.Errorf("no flow leads into --clusters %s", strings.Join(targets, " "))}
-	}
-	registry, err := plugin.NewRegistry(p.Plugins...)
+	m, err := newMirrorMaker(p, props, targets, log)
 	if err != nil {
 		return err
 	}
-	m := &mirrorMaker{program: p, config: config, flows: flows, plugins: registry, log: log}
 	if err := m.start(); err != nil {
 		return err
 	}
@@ -90,11 +78,36 @@ func Run(ctx context.Context, p *cli.Program, props map[string]string, targets [
 	return m.run(ctx)
 }
 
+// newMirrorMaker reads a file. Nothing runs yet.
+func newMirrorMaker(p *cli.Program, props map[string]string, targets []string, log *slog.Logger) (*mirrorMaker, error) {
+	providers, err := provider.New(props)
+	if err != nil {
+		return nil, &cli.ConfigError{Err: err}
+	}
+	config, err := Parse(props, providers.Resolve)
+	if err != nil {
+		return nil, &cli.ConfigError{Err: err}
+	}
+	flows, err := config.Flows(targets)
+	if err != nil {
+		return nil, &cli.ConfigError{Err: err}
+	}
+	if len(flows) == 0 {
+		return nil, &cli.ConfigError{Err: fmt.Errorf("no flow leads into --clusters %s", strings.Join(targets, " "))}
+	}
+	registry, err := plugin.NewRegistry(p.Plugins...)
+	if err != nil {
+		return nil, err
+	}
+	return &mirrorMaker{program: p, config: config, flows: flows, resolve: providers.Resolve, plugins: registry, log: log}, nil
+}
+
 // mirrorMaker is one dedicated process: a worker a flow and one REST server.
 type mirrorMaker struct {
 	program *cli.Program
 	config  *Config
 	flows   []Flow
+	resolve Resolver
 	plugins *plugin.Registry
 	log     *slog.Logger
 	process *cli.Process
