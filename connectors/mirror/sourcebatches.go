@@ -62,7 +62,8 @@ func (t *SourceTask) newFetcher(reading *kafka.Config) *kafka.Fetcher {
 		return kafka.NewFetcher(t.client, reading, t.logger)
 	}
 	memory := rawkafka.NewMemory(t.settings.Int(rawMemoryKey))
-	return rawkafka.NewReader(t.client, reading, memory, t.logger).NewFetcher()
+	t.reader = rawkafka.NewReader(t.client, reading, memory, t.logger)
+	return t.reader.NewFetcher()
 }
 
 // wholes makes a record of each fetched batch, which stands for the batch on its way: its

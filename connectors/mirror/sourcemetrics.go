@@ -77,6 +77,7 @@ type sourceTaskMetrics struct {
 	stopped        connect.Gauge
 	stalled        connect.Gauge
 	gaps           connect.Counter
+	rebuilt        connect.Gauge
 	syncs          connect.Counter
 	failedSyncs    connect.Counter
 	unwrittenSyncs connect.Gauge
@@ -89,6 +90,7 @@ func newSourceTaskMetrics(m connect.Metrics, s *settings) sourceTaskMetrics {
 		stopped:        m.Gauge(sourcePrefix+"stopped_partitions", "Partitions of the task that are given up until it is restarted.", labels),
 		stalled:        m.Gauge(sourcePrefix+"stalled_partitions", "Partitions of the task of which nothing gets through although records wait.", labels),
 		gaps:           m.Counter(sourcePrefix+"gap_count", "Gaps: ranges of source records that were lost before they were mirrored, or left out.", labels),
+		rebuilt:        m.Gauge(sourcePrefix+"reencoded_batches", "Batches that the task had to encode again, in the raw lane: trimmed, with holes, with the broker's timestamps, of old formats.", labels),
 		syncs:          m.Counter(sourcePrefix+"offset_sync_count", "Offset syncs written.", labels),
 		failedSyncs:    m.Counter(sourcePrefix+"offset_sync_failure_count", "Attempts to write an offset sync that failed.", labels),
 		unwrittenSyncs: m.Gauge(sourcePrefix+"offset_sync_backlog", "Offset syncs that wait to be written.", labels),

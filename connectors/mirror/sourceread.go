@@ -294,6 +294,9 @@ func (t *SourceTask) check() {
 			stopped++
 		}
 	}
+	if t.reader != nil {
+		t.metrics.rebuilt.Set(float64(t.reader.Rebuilt()))
+	}
 	t.metrics.stuck.Set(float64(len(stuck)))
 	t.metrics.stopped.Set(float64(stopped))
 	t.observe(stuck, now)

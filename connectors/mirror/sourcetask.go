@@ -12,6 +12,7 @@ import (
 	"tributary/connect"
 	"tributary/connectors/mirror/replica"
 	"tributary/internal/kafka"
+	"tributary/internal/rawkafka"
 )
 
 // SourceTask copies the records of its partitions.
@@ -19,6 +20,7 @@ type SourceTask struct {
 	settings *settings
 	lane     laneChoice
 	throttle throttle
+	reader   *rawkafka.Reader // nil in the record lane
 	logger   *slog.Logger
 	troubles *troubles
 	metrics  sourceTaskMetrics

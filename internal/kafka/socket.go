@@ -102,8 +102,8 @@ func (c *Client) FindLeaders(ctx context.Context, partitions []TopicPartition) (
 	return nodes, failed, nil
 }
 
-// KeyPartition is the partition of a topic where Java's producer puts records with that key.
-func (c *Client) KeyPartition(ctx context.Context, topic string, key []byte) (int32, error) {
+// PartitionCount asks how many partitions a topic has.
+func (c *Client) PartitionCount(ctx context.Context, topic string) (int32, error) {
 	leaders, refused, err := c.leaders(ctx, []string{topic}, true)
 	if err == nil {
 		err = refused[topic]
@@ -111,8 +111,13 @@ func (c *Client) KeyPartition(ctx context.Context, topic string, key []byte) (in
 	if err != nil {
 		return 0, c.withUser(withOperation(err, "write"))
 	}
-	m := &sarama.ProducerMessage{Topic: topic, Key: sarama.ByteEncoder(key)}
-	return sarama.NewMurmur2Partitioner(topic).Partition(m, int32(len(leaders)))
+	return int32(len(leaders)), nil
+}
+
+// KeyPartition is where Java's producer puts records with that key, of so many partitions.
+func KeyPartition(key []byte, partitions int32) (int32, error) {
+	m := &sarama.ProducerMessage{Key: sarama.ByteEncoder(key)}
+	return sarama.NewMurmur2Partitioner("").Partition(m, partitions)
 }
 
 // AnswerError turns an error code of a broker into an error, nil for 0. operation and resource say, for refusals

@@ -57,23 +57,3 @@ func (s *Sender) giveUpAll() {
 		s.tell(p)
 	}
 }
-
-// Write sends records, each to the partition that it names, in order within a partition. They are done with when
-// Flush or Commit returns; the error of a transaction says if one failed.
-func (s *Sender) Write(records []kafka.Record) error {
-	parts := map[kafka.TopicPartition][]kafka.Record{}
-	for _, r := range records {
-		tp := kafka.TopicPartition{Topic: r.Topic, Partition: r.Partition}
-		parts[tp] = append(parts[tp], r)
-	}
-	for tp, records := range parts {
-		b, err := encode(records, 0)
-		if err != nil {
-			return err
-		}
-		if err := s.Send(&Outgoing{TopicPartition: tp, Data: b, Done: func(Outcome) {}}); err != nil {
-			return err
-		}
-	}
-	return nil
-}

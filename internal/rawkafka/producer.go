@@ -36,7 +36,11 @@ func (p Producer) Send(ctx context.Context, rec *kafka.Record, done func(kafka.M
 
 func (p Producer) pack(ctx context.Context, rec *kafka.Record, o *Outgoing) (err error) {
 	if rec.Partition == kafka.AnyPartition {
-		if o.Partition, err = p.client.KeyPartition(ctx, rec.Topic, rec.Key); err != nil {
+		partitions, err := p.partitions(ctx, rec.Topic)
+		if err != nil {
+			return err
+		}
+		if o.Partition, err = kafka.KeyPartition(rec.Key, partitions); err != nil {
 			return err
 		}
 	}
@@ -46,6 +50,30 @@ func (p Producer) pack(ctx context.Context, rec *kafka.Record, o *Outgoing) (err
 	}
 	o.Data, err = encode([]kafka.Record{one}, 0)
 	return err
+}
+
+// topicSize is how many partitions a topic has, as of a time.
+type topicSize struct {
+	partitions int32
+	asked      time.Time
+}
+
+// partitions is how many a topic has, asked anew after metadata.max.age.ms.
+func (p Producer) partitions(ctx context.Context, topic string) (int32, error) {
+	p.mu.Lock()
+	known, ok := p.sizes[topic]
+	p.mu.Unlock()
+	if ok && time.Since(known.asked) < p.cfg.MetadataMaxAge {
+		return known.partitions, nil
+	}
+	n, err := p.client.PartitionCount(ctx, topic)
+	if err != nil {
+		return 0, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sizes[topic] = topicSize{n, time.Now()}
+	return n, nil
 }
 
 // metadata says where the last records of a batch are.

@@ -45,6 +45,7 @@ type Sender struct {
 	closed     bool
 	fatal      error // fails whatever is sent
 	keeperWake chan struct{}
+	sizes      map[string]topicSize // of topics where records are placed by key
 
 	txn         transaction // guarded by mu
 	coordinator coordinator
@@ -57,7 +58,7 @@ func NewSender(client *kafka.Client, cfg *kafka.Config, logger *slog.Logger) *Se
 	s := &Sender{
 		client: client, cfg: cfg, logger: logger, run: run, cancel: cancel,
 		streams: map[kafka.TopicPartition]*stream{}, writers: map[int32]*writer{}, parked: map[*stream]struct{}{},
-		identity: noIdentity, keeperWake: make(chan struct{}, 1),
+		identity: noIdentity, keeperWake: make(chan struct{}, 1), sizes: map[string]topicSize{},
 	}
 	s.coordinator.sender = s
 	s.wg.Go(s.keep)

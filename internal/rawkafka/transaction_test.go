@@ -36,7 +36,9 @@ func write(t *testing.T, s *Sender, partition int32, values ...string) {
 	for i, v := range values {
 		records[i] = kafka.Record{Topic: "t", Partition: partition, Timestamp: 1, Value: []byte(v)}
 	}
-	if err := s.Write(records); err != nil {
+	b := mustEncode(t, records, 0)
+	err := s.Send(&Outgoing{TopicPartition: kafka.TopicPartition{Topic: "t", Partition: partition}, Data: b, Done: func(Outcome) {}})
+	if err != nil {
 		t.Fatal(err)
 	}
 }
@@ -61,7 +63,8 @@ func TestTransactionsAreCommittedOrAbortedAsAWhole(t *testing.T) {
 			write(t, s, p, fmt.Sprint(i, "a"), fmt.Sprint(i, "b"))
 			write(t, s, p, fmt.Sprint(i, "c"))
 		}
-		if err := s.Write([]kafka.Record{{Topic: "offsets", Timestamp: 1, Key: []byte("at"), Value: fmt.Append(nil, i)}}); err != nil {
+		offset := &kafka.Record{Topic: "offsets", Partition: kafka.AnyPartition, Timestamp: kafka.NoTimestamp, Key: []byte("at"), Value: fmt.Append(nil, i)}
+		if err := (Producer{s}).Send(ctx, offset, nil); err != nil {
 			t.Fatal(err)
 		}
 		end := s.Commit
