@@ -38,15 +38,24 @@ func (*ByteArray) ToConnectData(_ string, _ []connect.Header, data []byte) (*con
 	return connect.OptionalBytesSchema, data, nil
 }
 
-// ByteArrayHeader is ByteArray for headers.
+// ByteArrayHeader passes header values that are bytes through, as ByteArray does, and
+// writes others as SimpleHeader does. Mirrors carry headers with it, and Java's, which
+// refuses all but bytes, fails their tasks with the first header that a transformation
+// adds.
 type ByteArrayHeader struct{ ByteArray }
 
 // Configure implements connect.HeaderConverter; there is nothing to configure.
 func (*ByteArrayHeader) Configure(map[string]string) error { return nil }
 
 // FromConnectHeader implements connect.HeaderConverter.
-func (c *ByteArrayHeader) FromConnectHeader(topic, _ string, schema *connect.Schema, value any) ([]byte, error) {
-	return c.FromConnectData(topic, nil, schema, value)
+func (c *ByteArrayHeader) FromConnectHeader(topic, key string, schema *connect.Schema, value any) ([]byte, error) {
+	switch v := value.(type) {
+	case nil:
+		return nil, nil
+	case []byte:
+		return v, nil
+	}
+	return new(SimpleHeader).FromConnectHeader(topic, key, schema, value)
 }
 
 // ToConnectHeader implements connect.HeaderConverter.

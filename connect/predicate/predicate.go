@@ -1,5 +1,6 @@
 // Package predicate holds the built-in predicates, which decide whether a transformation
-// applies to a record, under the class names of their Java counterparts.
+// applies to a record: those of Java under their class names, and RecordMatches, which
+// looks into the record.
 package predicate
 
 import (
@@ -21,7 +22,7 @@ func Plugins(version string) []plugin.Plugin {
 		plugins = append(plugins, plugin.Plugin{Class: "org.apache.kafka.connect.transforms.predicates." + class, Kind: plugin.Predicate,
 			Version: version, New: func() any { return make() }})
 	}
-	return plugins
+	return append(plugins, plugin.Plugin{Class: RecordMatchesClass, Kind: plugin.Predicate, Version: version, New: func() any { return new(RecordMatches) }})
 }
 
 // stateless has nothing to close.

@@ -1,19 +1,22 @@
 package transform
 
-import "tributary/connect"
+import (
+	"tributary/connect"
+	"tributary/connect/internal/fieldpath"
+)
 
 // ExtractField replaces the key or value by one of its fields.
 type ExtractField struct {
 	stateless
 	side
 	name        string
-	path        fieldPath
+	path        fieldpath.Path
 	replaceNull bool
 }
 
 var extractFieldDef = connect.NewConfigDef(
 	connect.ConfigKey{Name: "field", Type: connect.TypeString, Required: true, Importance: connect.Medium, Doc: "Name of the field, or its path with field.syntax.version=V2."},
-	replaceNullKey, fieldSyntaxKey)
+	replaceNullKey, fieldpath.SyntaxKey)
 
 // ConfigDef implements connect.Transformation.
 func (*ExtractField) ConfigDef() *connect.ConfigDef { return extractFieldDef }
@@ -25,7 +28,7 @@ func (t *ExtractField) Configure(config map[string]string) error {
 		return err
 	}
 	t.name, t.replaceNull = v.String("field"), v.Bool("replace.null.with.default")
-	t.path, err = parseFieldPath(t.name, v.String("field.syntax.version"))
+	t.path, err = fieldpath.Parse(t.name, v.String("field.syntax.version"))
 	return err
 }
 
@@ -41,7 +44,7 @@ func (t *ExtractField) Apply(r *connect.Record) (*connect.Record, error) {
 		if err != nil {
 			return nil, err
 		}
-		v, err := t.path.inMap(entries)
+		v, err := t.path.In(entries, false)
 		return t.with(r, nil, v), err
 	}
 	var s *connect.StructValue
@@ -54,13 +57,13 @@ func (t *ExtractField) Apply(r *connect.Record) (*connect.Record, error) {
 	if schema.Type != connect.Struct {
 		return nil, dataErrorf("Cannot look up fields on non-struct type")
 	}
-	fieldSchema := t.path.schema(schema)
+	fieldSchema := t.path.Schema(schema)
 	if fieldSchema == nil {
 		return nil, dataErrorf("Unknown field: %s", t.name)
 	}
 	if s == nil {
 		return t.with(r, fieldSchema, nil), nil
 	}
-	v, err := t.path.inStruct(s, t.replaceNull)
+	v, err := t.path.In(s, t.replaceNull)
 	return t.with(r, fieldSchema, v), err
 }

@@ -126,6 +126,13 @@ func (t *taskRun) sendBatch(records []*connect.SourceRecord) (err error) {
 			}
 		case errSkipped:
 			t.wipe(e)
+			// Java remembers no position for it, so where the rest of a source is left out
+			// it reads that again after each restart.
+			if record.SourcePartition != nil {
+				t.free = t.free[:len(t.free)-1]
+				e.record = record
+				t.outlet.place(e)
+			}
 			if err := t.outlet.skip(record); err != nil {
 				return err
 			}

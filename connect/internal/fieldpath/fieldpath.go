@@ -1,26 +1,27 @@
-package transform
+// Package fieldpath finds fields by name or, in nested values, by path (KIP-821).
+package fieldpath
 
 import (
 	"fmt"
 	"strings"
 
 	"tributary/connect"
-	"tributary/internal/javatext"
 )
 
-var fieldSyntaxKey = connect.ConfigKey{Name: "field.syntax.version", Type: connect.TypeString, Default: "V1", Importance: connect.High,
+// SyntaxKey is the setting that chooses the syntax of paths.
+var SyntaxKey = connect.ConfigKey{Name: "field.syntax.version", Type: connect.TypeString, Default: "V1", Importance: connect.High,
 	Validate: connect.OneOfFold("V1", "V2"),
 	Doc:      "V1 takes the name of a field as it is. V2 takes a path: dots separate the names of nested fields, and a name with dots stands between backticks."}
 
-// fieldPath leads to a field, through nested ones.
-type fieldPath []string
+// Path leads to a field, through nested ones.
+type Path []string
 
-// parseFieldPath reads a path of syntax version V1 or V2 (KIP-821).
-func parseFieldPath(text, version string) (fieldPath, error) {
+// Parse reads a path of syntax version V1 or V2.
+func Parse(text, version string) (Path, error) {
 	if strings.EqualFold(version, "V1") {
-		return fieldPath{text}, nil
+		return Path{text}, nil
 	}
-	var path fieldPath
+	var path Path
 	rest := text
 	for rest != "" {
 		if rest[0] != '`' {
@@ -73,8 +74,9 @@ func quotedStep(text string) (step string, length int, err error) {
 	}
 }
 
-// schema returns the schema of the field, nil when there is none.
-func (p fieldPath) schema(s *connect.Schema) *connect.Schema {
+// Schema returns the schema of the field, nil when there is none. It must be asked of the
+// schema of a struct.
+func (p Path) Schema(s *connect.Schema) *connect.Schema {
 	for _, step := range p {
 		if s == nil {
 			return nil
@@ -84,40 +86,39 @@ func (p fieldPath) schema(s *connect.Schema) *connect.Schema {
 	return s
 }
 
-const nestedAccess = "nested field access"
-
-// inStruct returns the field's value; null on the way is null.
-func (p fieldPath) inStruct(s *connect.StructValue, withDefault bool) (any, error) {
+// In returns the field's value in a struct or map; what is missing on the way, or null, is
+// null. The default of the field stands for null if withDefault says so, that of those on
+// the way always does. A *connect.DataError says that something on the way has no fields.
+func (p Path) In(value any, withDefault bool) (any, error) {
 	for n, step := range p {
-		i := s.Schema().FieldIndex(step)
-		if i < 0 {
+		last := n == len(p)-1
+		switch v := value.(type) {
+		case nil:
 			return nil, nil
-		}
-		if n == len(p)-1 {
-			return field(s, i, withDefault), nil
-		}
-		next := s.At(i)
-		if next == nil {
-			return nil, nil
-		}
-		var err error
-		if s, err = requireStruct(next, nestedAccess); err != nil {
-			return nil, err
+		case *connect.StructValue:
+			i := v.Schema().FieldIndex(step)
+			switch {
+			case i < 0:
+				return nil, nil
+			case last && !withDefault:
+				value = v.RawAt(i)
+			default:
+				value = v.At(i)
+			}
+			if _, nested := value.(*connect.StructValue); value != nil && !nested && !last {
+				return nil, notA("Only Struct objects supported for", value)
+			}
+		case map[string]any:
+			value = v[step]
+		case connect.MapEntries:
+			value, _ = v.Get(step)
+		default:
+			return nil, notA("Only Map objects supported in absence of schema for", value)
 		}
 	}
-	return nil, nil
+	return value, nil
 }
 
-// inMap is inStruct for schemaless values.
-func (p fieldPath) inMap(entries connect.MapEntries) (any, error) {
-	for n, step := range p {
-		v, _ := entries.Get(step)
-		if n == len(p)-1 || v == nil {
-			return v, nil
-		}
-		if entries = javatext.Entries(v); entries == nil {
-			return requireMap(v, nestedAccess)
-		}
-	}
-	return nil, nil
+func notA(wanted string, value any) error {
+	return &connect.DataError{Message: fmt.Sprintf("%s [nested field access], found: %s", wanted, connect.ClassName(value))}
 }
