@@ -2,6 +2,7 @@ package connecttest
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"reflect"
 	"runtime"
@@ -101,11 +102,15 @@ func startConnector(t *testing.T, c connect.Connector, config map[string]string,
 	}
 }
 
+// taskConfigs asks for task configurations, again where the connector says so.
 func taskConfigs(t *testing.T, c connect.Connector, limit int) []map[string]string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	configs, err := c.TaskConfigs(ctx, limit)
+	for again := (*connect.RetriableError)(nil); errors.As(err, &again) && ctx.Err() == nil; configs, err = c.TaskConfigs(ctx, limit) {
+		time.Sleep(10 * time.Millisecond)
+	}
 	if err != nil {
 		t.Fatalf("TaskConfigs(%d): %v", limit, err)
 	}
