@@ -51,6 +51,7 @@ func TestOnAPairOfClusters(t *testing.T) {
 		{"brokers restart in mid-stream", brokersRestartInMidStream},
 		{"a worker takes over from a killed one", workerTakesOverFromAKilledOne},
 		{"Java and Tributary share a group", javaAndTributaryShareAGroup},
+		{"Java and Tributary fence for each other", javaAndTributaryFenceForEachOther},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, p) })
 	}
