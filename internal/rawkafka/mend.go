@@ -1,8 +1,10 @@
 package rawkafka
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"tributary/internal/kafka"
@@ -126,7 +128,11 @@ func (s *Sender) retry(st *stream, err error, look bool) {
 	}
 	if text := err.Error(); st.failures >= quietFailures && st.logged != text {
 		st.logged = text
-		s.logger.Warn("partition cannot be written to, trying on", "topic", st.Topic, "partition", st.Partition,
+		level := slog.LevelWarn
+		if kafka.Away(s.cfg.BootstrapServers) {
+			level = slog.LevelDebug // it has been said of the whole cluster
+		}
+		s.logger.Log(context.Background(), level, "partition cannot be written to, trying on", "topic", st.Topic, "partition", st.Partition,
 			"cluster", s.client.Bootstrap(), "reason", text)
 	}
 }

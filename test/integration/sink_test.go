@@ -206,6 +206,7 @@ func TestASinkReadsTopicsByPatternAndLosesNothingWhenItsWorkerIsKilled(t *testin
 
 	second := cluster.Start(t, cluster.Distributed, file)
 	awaitHealthy(t, second)
+	awaitShared(t, second, "out", 1, 1) // the embedded cluster's group waits a minute for who dies in a rebalance
 	w.Kill()
 	k.Produce("log.a", kafkatest.Record{Partition: 0, Value: []byte("a2")})
 	k.Produce("log.b", kafkatest.Record{Value: []byte("b1")})
