@@ -18,4 +18,11 @@ func TestAProcessWhoseFlowsAreAllBatchesEndsWhenTheyAreDone(t *testing.T) {
 	requireEqual(t, "exit code", cli.ExitOK, w.ExitCode())
 	requireLines(t, w.Log, 1, "The batch is done", "left=0", "stopped_partitions=0")
 	awaitMirror(t, source, target, "orders")
+
+	// The next start is the next batch.
+	source.Produce("orders", cluster.Numbered(300, 450, 3)...)
+	w = cluster.Start(t, cluster.MirrorMaker, file)
+	requireEqual(t, "exit code", cli.ExitOK, w.ExitCode())
+	requireLines(t, w.Log, 1, "The batch is done", "left=0", "stopped_partitions=0")
+	awaitMirror(t, source, target, "orders")
 }

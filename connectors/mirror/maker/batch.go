@@ -35,6 +35,44 @@ func (m *mirrorMaker) allBatches() bool {
 	return flows > 0
 }
 
+// beginBatch resumes a flow's source connector that a former batch has left STOPPED: who
+// starts a process of batches wants the next ones. It does so once a process.
+func (m *mirrorMaker) beginBatch(ctx context.Context, run *flowRun, h herder.Herder) {
+	if !m.config.Enabled(run.Flow) || !m.allBatches() || !run.begun.CompareAndSwap(false, true) {
+		return
+	}
+	name := m.sourceName(run.Flow)
+	if !awaitStopped(ctx, h, name) {
+		return
+	}
+	run.log.Info("Beginning the next batch", "connector", name)
+	if err := h.ResumeConnector(ctx, name); err != nil && ctx.Err() == nil {
+		run.log.Error("The next batch cannot be begun", "connector", name, "error", err)
+	}
+}
+
+// awaitStopped waits until the group has placed the connector and reports whether it is
+// STOPPED then.
+func awaitStopped(ctx context.Context, h herder.Herder, connector string) bool {
+	ticker := time.NewTicker(batchPoll)
+	defer ticker.Stop()
+	for {
+		status, err := h.ConnectorStatus(ctx, connector)
+		if err == nil && status.Connector.State != string(storage.StateUnassigned) {
+			return status.Connector.State == string(storage.StateStopped)
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-ticker.C:
+		}
+	}
+}
+
+func (m *mirrorMaker) sourceName(f Flow) string {
+	return m.config.ConnectorProps(f, sourceConnector, m.known().Connector)["name"]
+}
+
 // awaitBatches returns when the batches of all flows are done, or ctx ends. What was
 // left behind is a failure of its flow.
 func (m *mirrorMaker) awaitBatches(ctx context.Context, fail func(Flow, error)) {
@@ -82,8 +120,7 @@ func (m *mirrorMaker) batchDone(ctx context.Context, run *flowRun) (batch api.Re
 	if h == nil {
 		return batch, false
 	}
-	name := m.config.ConnectorProps(run.Flow, sourceConnector, m.known().Connector)["name"]
-	return stoppedBatch(ctx, *h, name)
+	return stoppedBatch(ctx, *h, m.sourceName(run.Flow))
 }
 
 func stoppedBatch(ctx context.Context, h herder.Herder, connector string) (batch api.ReplicationBatch, done bool) {

@@ -122,6 +122,8 @@ type flowRun struct {
 	// herder is set once the target cluster has answered, and again each time the worker
 	// is run anew.
 	herder atomic.Pointer[herder.Herder]
+	// begun is set once this process has begun the flow's batch.
+	begun atomic.Bool
 }
 
 // start checks everything and begins to serve REST requests.
@@ -169,7 +171,10 @@ func (m *mirrorMaker) newRun(f Flow, only bool) (*flowRun, error) {
 			m.process.Server.AddFlow(f.Source, f.Target, h, only)
 			run.herder.Store(&h)
 		},
-		OnLeader:       func(ctx context.Context, h herder.Herder) { m.post(ctx, f, h, run.log) },
+		OnLeader: func(ctx context.Context, h herder.Herder) {
+			m.post(ctx, f, h, run.log)
+			m.beginBatch(ctx, run, h)
+		},
 		SetLoggerLevel: m.program.SetLoggerLevel(),
 		HTTP:           m.process.Server.PeerClient(),
 		Metrics:        m.process.Metrics.With(map[string]string{"flow": f.String()}), Logger: run.log,
