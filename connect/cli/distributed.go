@@ -47,6 +47,9 @@ func (p *Program) RunDistributed(ctx context.Context, props map[string]string, l
 	if err != nil {
 		return err
 	}
+	if props, err = resolveReferences(props, log); err != nil {
+		return err
+	}
 	values, err := distributedDef.ParseValues(props)
 	if err != nil {
 		return &ConfigError{err}

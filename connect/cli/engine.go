@@ -48,7 +48,7 @@ func newEngine(properties map[string]string, values connect.Values, adminID stri
 	if e.providers, err = provider.New(properties); err != nil {
 		errs = multierror.Append(errs, err)
 	} else {
-		e.providers = e.providers.Reporting(e.reportUnresolved)
+		e.providers = e.providers.Reporting(reportUnresolved(log))
 	}
 	if err := worker.CheckConverters(plugins, properties); err != nil {
 		errs = multierror.Append(errs, err)
@@ -71,11 +71,27 @@ func newEngine(properties map[string]string, values connect.Values, adminID stri
 	return e, errs.ErrorOrNil()
 }
 
-// reportUnresolved says which references to configuration providers stay as they are.
-func (e *engine) reportUnresolved(connector string, left []provider.Unresolved) {
-	for _, u := range left {
-		e.log.Warn("A reference to a configuration provider is left as it is", "connector", connector,
-			"key", u.Config, "provider", u.Provider, "path", u.Path, "name", u.Key, "reason", u.Reason)
+// resolveReferences replaces the references to configuration providers in a worker's own
+// properties, as Java does. The definitions of the providers stay, for connectors.
+func resolveReferences(props map[string]string, log *slog.Logger) (map[string]string, error) {
+	providers, err := provider.New(props)
+	if err == nil {
+		props, err = providers.Reporting(reportUnresolved(log)).Resolve(props)
+	}
+	if err != nil {
+		return nil, &ConfigError{err}
+	}
+	return props, nil
+}
+
+// reportUnresolved says which references to configuration providers stay as they are. The
+// worker's own have no connector.
+func reportUnresolved(log *slog.Logger) func(connector string, left []provider.Unresolved) {
+	return func(connector string, left []provider.Unresolved) {
+		for _, u := range left {
+			log.Warn("A reference to a configuration provider is left as it is", "connector", connector,
+				"key", u.Config, "provider", u.Provider, "path", u.Path, "name", u.Key, "reason", u.Reason)
+		}
 	}
 }
 

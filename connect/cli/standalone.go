@@ -52,6 +52,9 @@ func (p *Program) RunStandalone(ctx context.Context, props map[string]string, co
 	if err != nil {
 		return err
 	}
+	if props, err = resolveReferences(props, log); err != nil {
+		return err
+	}
 	values, err := standaloneDef.ParseValues(props)
 	if err != nil {
 		return &ConfigError{err}

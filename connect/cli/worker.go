@@ -80,11 +80,12 @@ func NewWorker(o WorkerOptions) (*Worker, error) {
 	return w, nil
 }
 
-// clientProps are the worker's properties without those for other clients.
+// clientProps are the worker's properties without those for other clients and those that
+// describe configuration providers, which have done their work.
 func clientProps(props map[string]string) kafka.Props {
 	out := kafka.Props{}
 	for k, v := range props {
-		if !strings.HasPrefix(k, "producer.") && !strings.HasPrefix(k, "consumer.") && !strings.HasPrefix(k, "admin.") {
+		if !strings.HasPrefix(k, "config.providers") && !strings.HasPrefix(k, "producer.") && !strings.HasPrefix(k, "consumer.") && !strings.HasPrefix(k, "admin.") {
 			out[k] = v
 		}
 	}

@@ -35,7 +35,8 @@ type Validator struct {
 // Validate composes the answer that Java's worker gives: first values of keys that are
 // not declared but wrong, then the framework's keys, those of transforms and
 // predicates, the connector's own; then the overrides of clients and the settings of
-// converters. The values of passwords are hidden. An error is a *BadRequestError when
+// converters. The values of passwords are hidden, and others that references to
+// configuration providers stand for are shown as those references. An error is a *BadRequestError when
 // the connector is not known, or what made validation impossible; mistakes in the
 // configuration are in the answer.
 //
@@ -66,10 +67,16 @@ func (v *Validator) Validate(ctx context.Context, config map[string]*string) (ap
 }
 
 func (v *Validator) validate(ctx context.Context, config map[string]*string) (api.ConfigInfos, error) {
-	config, err := v.resolved(ctx, config)
+	resolved, err := v.resolved(ctx, config)
 	if err != nil {
 		return api.ConfigInfos{}, err
 	}
+	infos, err := v.validateResolved(ctx, resolved)
+	concealment := newConcealment(config, resolved)
+	return concealment.infos(infos), concealment.err(err)
+}
+
+func (v *Validator) validateResolved(ctx context.Context, config map[string]*string) (api.ConfigInfos, error) {
 	class := config["connector.class"]
 	if class == nil || strings.TrimSpace(*class) == "" {
 		return api.ConfigInfos{}, &BadRequestError{Message: "Connector config contains no connector type: set connector.class"}

@@ -332,6 +332,37 @@ func TestVersionRanges(t *testing.T) {
 	}
 }
 
+func TestWhatAReferenceStandsForIsNotShown(t *testing.T) {
+	v := newValidator(t)
+	v.Resolve = func(_ context.Context, _ string, config map[string]string) (map[string]string, error) {
+		for key, value := range config {
+			config[key] = strings.ReplaceAll(value, "${vault:x}", "planted")
+		}
+		return config, nil
+	}
+	infos := validate(t, v, `{"name":"a","connector.class":"FileStreamSource","topic":"${vault:x}","tasks.max":"${vault:x}","transforms":"one,${vault:x}"}`)
+	text := ""
+	for _, config := range infos.Configs {
+		if config.Value.Value != nil {
+			text += config.Value.Name + "=" + *config.Value.Value + "\n"
+		}
+		text += strings.Join(config.Value.Errors, "\n") + "\n"
+	}
+	for _, part := range []string{"topic=${vault:x}\n", "Invalid value ${vault:x} for configuration tasks.max", "transforms=one,${vault:x}\n"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("%q is not in:\n%s", part, text)
+		}
+	}
+	if strings.Contains(text, "planted") {
+		t.Errorf("shown:\n%s", text)
+	}
+	class := "${vault:x}"
+	_, err := v.Validate(t.Context(), map[string]*string{"connector.class": &class})
+	if err == nil || !strings.Contains(err.Error(), class) || strings.Contains(err.Error(), "planted") {
+		t.Errorf("a class that is none: %v", err)
+	}
+}
+
 func TestReferencesAreResolvedBeforeValidation(t *testing.T) {
 	v := newValidator(t)
 	v.Resolve = func(_ context.Context, connector string, config map[string]string) (map[string]string, error) {
@@ -342,8 +373,8 @@ func TestReferencesAreResolvedBeforeValidation(t *testing.T) {
 		return config, nil
 	}
 	infos := validate(t, v, `{"name":"a","connector.class":"FileStreamSource","topic":"t","tasks.max":"${vault:n}","zz":null}`)
-	if got := value(t, infos, "tasks.max"); *got.Value != "7" || infos.ErrorCount != 1 {
-		t.Errorf("tasks.max %s, %d errors", *got.Value, infos.ErrorCount)
+	if got := value(t, infos, "tasks.max"); *got.Value != "${vault:n}" || infos.ErrorCount != 1 {
+		t.Errorf("tasks.max %s, %d errors; the one expected is of zz", *got.Value, infos.ErrorCount)
 	}
 	name := "b"
 	if _, err := v.Validate(context.Background(), map[string]*string{"name": &name}); err == nil || err.Error() != "no such vault" {
