@@ -200,10 +200,8 @@ var checkpointKeys = concat([]connect.ConfigKey{
 	periodic(syncGroupOffsets, false, 60, "commit translated offsets for groups that are idle on the target", ""),
 )
 
-var heartbeatKeys = concat([]connect.ConfigKey{
+var heartbeatKeys = append(periodic(emitHeartbeats, true, 1, "write heartbeats", ""),
 	valid(low(heartbeatsReplicationFactorKey, connect.TypeShort, int64(3), "Replication factor of the heartbeats topic; -1 for the broker's default. Unless set, no more than the target has brokers."), atLeastOr(1, -1)),
-},
-	periodic(emitHeartbeats, true, 1, "write heartbeats", ""),
 )
 
 func concat(lists ...[]connect.ConfigKey) []connect.ConfigKey {
