@@ -5,6 +5,7 @@
 # make bench   figures beside Java MirrorMaker 2 on real brokers (needs java and mvn)
 # make apache-suite   Apache Kafka's own integration tests on the binaries (needs a JDK and mvn; APACHE_ONLY=OffsetsApi)
 # make lint    gofmt, go vet, staticcheck, import rules
+# make vuln    known vulnerabilities in the code that is reached (VULNDB=file:///… for a copy of the database)
 # make check   lint, test and the race detector: what .ci/run does
 GO       ?= go
 VERSION  ?= $(shell cat VERSION)
@@ -16,7 +17,7 @@ UNIT      = $(shell $(GO) list ./... | grep -v -e /test/compat -e /test/chaos)
 # Packages with goroutines of their own.
 RACE      = ./connect/... ./connectors/... ./storage/... ./rest/... ./internal/kafka ./internal/rawkafka ./internal/metrics ./internal/logging
 
-.PHONY: build test unit compat chaos demo bench apache-suite lint race check clean
+.PHONY: build test unit compat chaos demo bench apache-suite lint race vuln check clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w $(STAMP)' -o bin/ $(BINARIES:%=./cmd/%)
@@ -49,6 +50,9 @@ lint:
 
 race:
 	CGO_ENABLED=1 $(GO) test -race -timeout 15m $(RACE)
+
+vuln:
+	$(TOOL) govulncheck $(if $(VULNDB),-db $(VULNDB)) ./...
 
 check: lint test race
 
