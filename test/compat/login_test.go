@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"tributary/internal/kafka"
+	"tributary/internal/rawkafka"
 	"tributary/test/cluster/certs"
 	"tributary/test/cluster/kafkatest"
 	"tributary/test/cluster/realkafka"
@@ -150,6 +151,10 @@ func TestEveryWayIntoABrokerOpensOrSaysWhyNot(t *testing.T) {
 					t.Fatal(err)
 				}
 				admin.AwaitTopic(topic, patience)
+				writeRaw(t, props, topic)
+				if got := admin.ReadTopic(topic, kafkatest.ReadUncommitted)[0]; len(got) != 1 || string(got[0].Value) != "raw" {
+					t.Errorf("the raw client wrote %v", got)
+				}
 				return
 			}
 			if err == nil {
@@ -189,6 +194,34 @@ func createTopic(t *testing.T, props kafka.Props, topic string) (said string, er
 	}
 	client.Close()
 	return complaint.text.String(), err
+}
+
+// writeRaw writes a record with the client that copies batches, whose logins are its own.
+func writeRaw(t *testing.T, props kafka.Props, topic string) {
+	t.Helper()
+	cfg, err := kafka.ParseConfig(kafka.RoleProducer, props)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := kafka.NewClient(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	sender := rawkafka.NewSender(client, cfg, slog.New(slog.DiscardHandler))
+	written := make(chan error, 1)
+	err = rawkafka.Producer{Sender: sender}.Send(ctx, &kafka.Record{Topic: topic, Value: []byte("raw"), Timestamp: time.Now().UnixMilli()}, func(_ kafka.Metadata, err error) { written <- err })
+	if err == nil {
+		err = sender.Flush(ctx)
+	}
+	if err == nil {
+		err = <-written
+	}
+	if closing := sender.Close(ctx); err != nil || closing != nil {
+		t.Fatalf("the raw client: %v, %v", err, closing)
+	}
 }
 
 // firstWords calls then when it is first written to.
