@@ -72,13 +72,14 @@ func newEngine(properties map[string]string, values connect.Values, adminID stri
 }
 
 // resolveReferences replaces the references to configuration providers in a worker's own
-// properties, as Java does. The definitions of the providers stay, for connectors.
+// properties, as Java does. The definitions of the providers stay, for connectors; wrong
+// ones are left to newEngine, which names them beside everything else that is wrong.
 func resolveReferences(props map[string]string, log *slog.Logger) (map[string]string, error) {
 	providers, err := provider.New(props)
-	if err == nil {
-		props, err = providers.Reporting(reportUnresolved(log)).Resolve(props)
-	}
 	if err != nil {
+		return props, nil
+	}
+	if props, err = providers.Reporting(reportUnresolved(log)).Resolve(props); err != nil {
 		return nil, &ConfigError{err}
 	}
 	return props, nil
