@@ -382,6 +382,9 @@ func (f *Fetcher) setProblem(p *part, err error) {
 	err = f.client.withUser(err)
 	p.failures++
 	p.retryAt = time.Now().Add(f.cfg.Backoff(p.failures - 1))
+	if f.run.Err() != nil && errors.Is(err, context.Canceled) {
+		return // the fetcher itself is being closed
+	}
 	if p.failures >= quietFailures || !IsRetriable(err) {
 		f.logProblem(p, err)
 	}

@@ -109,12 +109,21 @@ func TestTheDocumentedPermissionsAreEnoughAndALackIsNamed(t *testing.T) {
 	client.CreateTopic("orders", 1, anyTime)
 	client.Produce("orders", keyed("orders", 1, 0, 20)...)
 	client.CommitOffset("readers", "orders", 0, 20)
+	// settled waits until the broker knows of a change: only then do its answers follow it.
+	settled := func(p permission, granted bool) {
+		t.Helper()
+		kafkatest.Await(t, patience, "the broker to know of "+p.String(), func() (bool, string) {
+			found, err := client.Admin().DescribeACLs(t.Context(), p.acl())
+			return err == nil && len(found) == 1 && found[0].Err == nil && (len(found[0].Described) > 0) == granted, fmt.Sprint(found, err)
+		})
+	}
 	grant := func(p permission) {
 		t.Helper()
 		results, err := client.Admin().CreateACLs(t.Context(), p.acl())
 		if err != nil || len(results) != 1 || results[0].Err != nil {
 			t.Fatalf("grant %s: %+v, %v", p, results, err)
 		}
+		settled(p, true)
 	}
 	revoke := func(p permission) {
 		t.Helper()
@@ -122,6 +131,7 @@ func TestTheDocumentedPermissionsAreEnoughAndALackIsNamed(t *testing.T) {
 		if err != nil || len(results) != 1 || results[0].Err != nil || len(results[0].Deleted) != 1 {
 			t.Fatalf("revoke %s: %+v, %v", p, results, err)
 		}
+		settled(p, false)
 	}
 	permissions, atOnce := mirrorPermissions(), complaintsAtOnce()
 	for _, p := range permissions {
