@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,11 +36,21 @@ func TestOnlyFilesWhoseFlowsAreAllBatchesEndByThemselves(t *testing.T) {
 // batchGroup is a herder whose source connector has come as far as it says.
 type batchGroup struct {
 	herder.Herder
+
+	mu    sync.Mutex
 	state string
 	batch *api.ReplicationBatch
 }
 
+func (g *batchGroup) is(state string, batch api.ReplicationBatch) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.state, g.batch = state, &batch
+}
+
 func (g *batchGroup) ConnectorStatus(_ context.Context, name string) (api.ConnectorStatus, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.state == "" {
 		return api.ConnectorStatus{}, &herder.NotFoundError{Message: name}
 	}
@@ -47,6 +58,8 @@ func (g *batchGroup) ConnectorStatus(_ context.Context, name string) (api.Connec
 }
 
 func (g *batchGroup) Replication(context.Context, string) (api.Replication, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	return api.Replication{Batch: g.batch}, nil
 }
 
@@ -78,12 +91,12 @@ func TestTheProcessEndsWhenAllBatchesAreDoneAndSaysWhatIsLeft(t *testing.T) {
 			}
 		}
 		goesOn("nothing has begun")
-		there.state, there.batch = "RUNNING", &api.ReplicationBatch{Copied: 5, Left: 2}
-		back.state, back.batch = "STOPPED", &api.ReplicationBatch{Done: true, Copied: 3}
+		there.is("RUNNING", api.ReplicationBatch{Copied: 5, Left: 2})
+		back.is("STOPPED", api.ReplicationBatch{Done: true, Copied: 3})
 		goesOn("one flow is at work")
-		there.state = "STOPPED"
+		there.is("STOPPED", api.ReplicationBatch{Copied: 5, Left: 2})
 		goesOn("somebody stopped a flow that is not done")
-		there.batch = &api.ReplicationBatch{Done: true, Copied: 5, Left: 2, StoppedPartitions: 1}
+		there.is("STOPPED", api.ReplicationBatch{Done: true, Copied: 5, Left: 2, StoppedPartitions: 1})
 		<-ended
 		if len(failures) != 1 || failures[Flow{"a", "b"}].Error() != "the batch is done, but it left 2 records behind; 1 partitions were stopped" {
 			t.Errorf("failures %v", errors.Join(failures[Flow{"a", "b"}], failures[Flow{"b", "a"}]))

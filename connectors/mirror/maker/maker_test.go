@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -91,12 +92,15 @@ func TestTheStartTellsWhatTheFileMeans(t *testing.T) {
 // group is a herder that holds configurations and refuses as told.
 type group struct {
 	herder.Herder
+	mu      sync.Mutex
 	configs map[string]storage.ConnectorConfig
 	refuse  []error // one for each of the next writes
 	written []string
 }
 
 func (g *group) ConnectorConfig(_ context.Context, name string) (storage.ConnectorConfig, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if c, ok := g.configs[name]; ok {
 		return c, nil
 	}
@@ -104,6 +108,8 @@ func (g *group) ConnectorConfig(_ context.Context, name string) (storage.Connect
 }
 
 func (g *group) PutConnectorConfig(_ context.Context, name string, config storage.ConnectorConfig, _ *storage.TargetState, replace bool) (bool, api.ConnectorInfo, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if len(g.refuse) > 0 {
 		err := g.refuse[0]
 		g.refuse = g.refuse[1:]
