@@ -43,39 +43,55 @@ func Distributed(args []string, options ...Option) int {
 
 // RunDistributed runs one worker with the given properties until ctx ends.
 func (p *Program) RunDistributed(ctx context.Context, props map[string]string, log *slog.Logger) error {
-	plugins, err := plugin.NewRegistry(p.Plugins...)
+	r, err := p.read(props, distributedDef, WorkerKey, log)
 	if err != nil {
 		return err
 	}
-	if props, err = resolveReferences(props, log); err != nil {
-		return err
-	}
-	values, err := distributedDef.ParseValues(props)
-	if err != nil {
-		return &ConfigError{err}
-	}
-	reportUnread(props, WorkerKey, log)
-	secured, err := RESTSecurity(props, log)
-	if err != nil {
-		return &ConfigError{err}
-	}
-	process, err := NewProcess(plugins, values.List("listeners"), advertised(values), log, p.serving(values), secured)
-	if err != nil {
-		return &ConfigError{err}
-	}
+	process := r.process
 	if err := process.Server.Start(); err != nil {
 		return err
 	}
 	w, err := NewWorker(WorkerOptions{
-		Properties: props, Plugins: plugins, WorkerID: process.Server.WorkerID(), URL: process.Server.AdvertisedURL(),
+		Properties: r.props, Plugins: r.plugins, WorkerID: process.Server.WorkerID(), URL: process.Server.AdvertisedURL(),
 		OnHerder: process.Server.SetHerder, Metrics: process.Metrics, SetLoggerLevel: p.SetLoggerLevel(), HTTP: process.Server.PeerClient(), Logger: log,
 	})
 	if err != nil {
 		process.Stop()
 		return err
 	}
-	log.Info("Tributary worker starting", "version", buildinfo.Version, "commit", buildinfo.Commit, "group", values.String("group.id"))
+	log.Info("Tributary worker starting", "version", buildinfo.Version, "commit", buildinfo.Commit, "group", r.values.String("group.id"))
 	return process.serve(ctx, w.Run)
+}
+
+// reading is what a worker's properties say of the process, whatever kind of worker it is.
+type reading struct {
+	plugins *plugin.Registry
+	props   map[string]string // references resolved
+	values  connect.Values
+	process *Process // not listening yet
+}
+
+// read reads a worker's properties by the definition of its kind. known reports the keys
+// that the worker reads.
+func (p *Program) read(props map[string]string, def *connect.ConfigDef, known func(key string) bool, log *slog.Logger) (r reading, err error) {
+	if r.plugins, err = plugin.NewRegistry(p.Plugins...); err != nil {
+		return r, err
+	}
+	if r.props, err = resolveReferences(props, log); err != nil {
+		return r, err
+	}
+	if r.values, err = def.ParseValues(r.props); err != nil {
+		return r, &ConfigError{err}
+	}
+	reportUnread(r.props, known, log)
+	secured, err := RESTSecurity(r.props, log)
+	if err != nil {
+		return r, &ConfigError{err}
+	}
+	if r.process, err = NewProcess(r.plugins, r.values.List("listeners"), advertised(r.values), log, p.serving(r.values), secured); err != nil {
+		return r, &ConfigError{err}
+	}
+	return r, nil
 }
 
 func advertised(v connect.Values) rest.Advertised {

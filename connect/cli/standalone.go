@@ -14,7 +14,6 @@ import (
 	"tributary/connect/group/protocol"
 	"tributary/connect/herder"
 	"tributary/connect/herder/distributed"
-	"tributary/connect/plugin"
 	"tributary/connect/worker"
 	"tributary/internal/buildinfo"
 	"tributary/internal/kafka"
@@ -48,27 +47,12 @@ func Standalone(args []string, options ...Option) int {
 // RunStandalone runs one worker without a group, with the connectors of the given files,
 // until ctx ends. A connector that cannot be created or started ends it with an error.
 func (p *Program) RunStandalone(ctx context.Context, props map[string]string, connectorFiles []string, log *slog.Logger) error {
-	plugins, err := plugin.NewRegistry(p.Plugins...)
+	r, err := p.read(props, standaloneDef, standaloneKey, log)
 	if err != nil {
 		return err
 	}
-	if props, err = resolveReferences(props, log); err != nil {
-		return err
-	}
-	values, err := standaloneDef.ParseValues(props)
-	if err != nil {
-		return &ConfigError{err}
-	}
-	reportUnread(props, standaloneKey, log)
-	secured, err := RESTSecurity(props, log)
-	if err != nil {
-		return &ConfigError{err}
-	}
-	process, err := NewProcess(plugins, values.List("listeners"), advertised(values), log, p.serving(values), secured)
-	if err != nil {
-		return &ConfigError{err}
-	}
-	e, err := newEngine(props, values, cmp.Or(props["client.id"], "standalone-shared-admin"), plugins, process.Metrics, log)
+	process := r.process
+	e, err := newEngine(r.props, r.values, cmp.Or(r.props["client.id"], "standalone-shared-admin"), r.plugins, process.Metrics, log)
 	if err != nil {
 		return &ConfigError{err}
 	}
