@@ -188,10 +188,5 @@ func (m *Member) sayGoodbye(ctx context.Context, reason string) error {
 
 // forget ends the membership: the next join is that of a stranger.
 func (m *Member) forget() {
-	if m.memberID != "" {
-		// It will not come back under this name: should it lead the next round, its former
-		// work waits for nobody.
-		m.MemberDeparted(m.memberID)
-	}
 	m.memberID, m.generation = "", noGeneration
 }
