@@ -11,29 +11,55 @@ import (
 
 var errSend = errors.New("send failed")
 
-func TestLagRuleDecidesAsMirrorMaker(t *testing.T) {
+// MirrorMaker 2 decides alike, but syncs gaps of the source, too.
+func TestLagRuleSyncsWhatTranslationNeeds(t *testing.T) {
 	steps := []struct {
 		up, down int64
 		now      bool
 	}{
 		{0, 100, true},  // first
-		{2, 102, true},  // gap in the source
-		{3, 152, false}, // 49 behind
-		{4, 153, true},  // 50 behind
+		{2, 102, false}, // a gap in the source: translated to 101 from here on
+		{3, 150, false}, // 49 behind
+		{4, 151, true},  // 50 behind
 		{5, 154, false},
-		{6, 203, false},
-		{7, 204, true},
+		{6, 201, false},
+		{7, 202, true},
 		{2, 206, true}, // source went back
 		{3, 207, false},
 		{4, 3, true}, // target went back
 		{5, 4, false},
-		{7, 6, true},
+		{7, 6, false},
+		{7, 7, true}, // the same record again
 	}
 	state, rule := NewPartitionSyncState(), LagRule(50)
 	for _, step := range steps {
 		if got := state.Record(rule, step.up, step.down); got != step.now {
 			t.Errorf("(%d, %d): sync now = %v, want %v", step.up, step.down, got, step.now)
 		}
+	}
+}
+
+// Each transaction of one record leaves a marker, so the offsets of source and target
+// drift apart by one each time.
+func TestSmallTransactionsCostNoSyncEach(t *testing.T) {
+	const lagMax, transactions = 100, 1000
+	state, rule, store := NewPartitionSyncState(), LagRule(lagMax), NewOffsetSyncStore(true)
+	store.Ready()
+	syncs := 0
+	for n := int64(0); n < transactions; n++ {
+		if state.Record(rule, 2*n, n) {
+			syncs++
+			store.Add(OffsetSync{TopicPartition: t0, Upstream: 2 * n, Downstream: n})
+		}
+		for _, position := range []int64{2*n + 1, 2*n + 2} { // before and behind the marker
+			got, ok := store.TranslateDownstream(t0, position)
+			if truth := n + 1; !ok || got > truth || truth-got > lagMax {
+				t.Fatalf("after %d transactions position %d is translated to %d, %v; it stands at %d", n+1, position, got, ok, truth)
+			}
+		}
+	}
+	if want := transactions/(lagMax+1) + 1; syncs != want {
+		t.Errorf("%d syncs for %d transactions, want %d", syncs, transactions, want)
 	}
 }
 
@@ -106,8 +132,8 @@ func TestSyncsAreSentInTheOrderTheirPartitionsBecameDue(t *testing.T) {
 	for _, tp := range []TopicPartition{t1, t0, t2} {
 		q.Acked(tp, 0, 0)
 	}
-	q.Acked(t1, 5, 5) // A gap: replaces the pending sync of t1 in its place.
-	expectTaken(t, q, OffsetSync{t1, 5, 5}, OffsetSync{t0, 0, 0}, OffsetSync{t2, 0, 0})
+	q.Acked(t1, 105, 105) // Far ahead: replaces the pending sync of t1 in its place.
+	expectTaken(t, q, OffsetSync{t1, 105, 105}, OffsetSync{t0, 0, 0}, OffsetSync{t2, 0, 0})
 }
 
 func TestAnImmediateSyncReplacesTheDelayedOne(t *testing.T) {
@@ -115,8 +141,8 @@ func TestAnImmediateSyncReplacesTheDelayedOne(t *testing.T) {
 	q.Acked(t0, 0, 0)
 	q.Sent(takeAll(q)[0], nil)
 	q.Acked(t0, 1, 1)
-	q.Acked(t0, 9, 2)
-	expectTaken(t, q, OffsetSync{t0, 9, 2})
+	q.Acked(t0, 109, 102)
+	expectTaken(t, q, OffsetSync{t0, 109, 102})
 	q.Promote()
 	expectTaken(t, q)
 	if q.Unsent() != 0 {
@@ -186,12 +212,12 @@ func TestAFailedSyncGivesWayToANewerOne(t *testing.T) {
 	q.Acked(t0, 0, 0)
 	q.Acked(t1, 0, 0)
 	inFlight := takeAll(q)
-	q.Acked(t0, 1, 1) // delayed
-	q.Acked(t1, 5, 1) // pending: a gap
+	q.Acked(t0, 1, 1)     // delayed
+	q.Acked(t1, 105, 101) // pending: far ahead
 	for _, s := range inFlight {
 		q.Sent(s, errSend)
 	}
-	expectTaken(t, q, OffsetSync{t1, 5, 1})
+	expectTaken(t, q, OffsetSync{t1, 105, 101})
 	q.Promote()
 	expectTaken(t, q, OffsetSync{t0, 1, 1})
 }

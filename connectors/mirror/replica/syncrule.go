@@ -31,25 +31,32 @@ func (s *PartitionSyncState) Record(rule SyncRule, upstream, downstream int64) b
 // later one replaces it. The state is that before the record. A rule must be pure.
 type SyncRule func(state PartitionSyncState, upstream, downstream int64) bool
 
-// LagRule is MirrorMaker 2's rule. A sync is sent now for
+// LagRule bounds how far behind their true place consumers are translated, and how many
+// syncs that costs. A sync is sent now for
 //   - the first record of a partition in a task's life, for nobody else may know
 //     where the partition stands;
 //   - a record so far behind the last sync that consumers would be translated at
 //     least offsetLagMax records short of it;
-//   - a record that does not follow its predecessor on the source (compaction,
-//     transaction markers, a seek), because translation counts no further than one
-//     past a sync;
+//   - a record that does not lie behind its predecessor on the source (a topic made
+//     anew, an offset set back): readers must give up the syncs that they have;
 //   - a record written below its predecessor on the target (topic recreated or
 //     truncated), because older syncs are wrong from then on.
 //
 // With offsetLagMax 0 each record is synced.
+//
+// MirrorMaker 2 also sends one for each gap on the source: transaction markers,
+// compacted and deleted records. A producer of small transactions leaves a marker behind
+// each, and so gets a sync a transaction. A gap asks for none: a consumer in it, or
+// behind it, has read the record of the last sync, and is translated to the one behind
+// that on the target, which is never beyond its place, and short of it by no more
+// records than the second case allows. With the next commit it is exact.
 func LagRule(offsetLagMax int64) SyncRule {
 	return func(state PartitionSyncState, upstream, downstream int64) bool {
 		// Up to here consumers are translated without another sync.
 		reach := state.LastSyncDownstream + translationReach
 		return state.LastSyncDownstream == -1 ||
 			downstream-reach >= offsetLagMax ||
-			upstream-state.PrevUpstream != 1 ||
+			upstream <= state.PrevUpstream ||
 			downstream < state.PrevDownstream
 	}
 }
