@@ -76,7 +76,7 @@ func (a *Admin) DescribeTopics(ctx context.Context, names ...string) (map[string
 	}
 	for _, err := range failed {
 		if !errors.Is(err, ErrUnknownTopicOrPartition) {
-			return nil, withOperation(err, "describe")
+			return nil, err
 		}
 	}
 	return topics, nil
@@ -101,7 +101,7 @@ func (a *Admin) topics(ctx context.Context, what string, names []string) (map[st
 		for _, t := range resp.Topics {
 			// A topic just created may have no leader yet; its partitions are complete all the same.
 			if t.Err != sarama.ErrNoError && t.Err != sarama.ErrUnknownTopicOrPartition && retriableCode(t.Err) && len(t.Partitions) == 0 {
-				return serverError(t.Err, nil, t.Name)
+				return a.cfg.answerError(t.Err, nil, OpDescribe, t.Name)
 			}
 		}
 		return nil
@@ -111,7 +111,7 @@ func (a *Admin) topics(ctx context.Context, what string, names []string) (map[st
 	}
 	topics, failed := make(map[string]TopicInfo, len(resp.Topics)), make(map[string]error)
 	for _, t := range resp.Topics {
-		if err := serverError(t.Err, nil, t.Name); err != nil && len(t.Partitions) == 0 {
+		if err := a.cfg.answerError(t.Err, nil, OpDescribe, t.Name); err != nil && len(t.Partitions) == 0 {
 			failed[t.Name] = err
 			continue
 		}

@@ -82,7 +82,7 @@ func (a *Admin) DescribeACLs(ctx context.Context, filter ACL) ([]ACL, error) {
 			if err != nil {
 				return err
 			}
-			if err := withOperation(serverError(resp.Err, resp.ErrMsg, ""), "describe ACLs"); err != nil {
+			if err := a.cfg.answerError(resp.Err, resp.ErrMsg, OpDescribeACLs, ""); err != nil {
 				return err
 			}
 			acls = nil
@@ -128,7 +128,7 @@ func (a *Admin) CreateACLs(ctx context.Context, acls ...ACL) (map[int]error, err
 			}
 			clear(failed)
 			for i, r := range resp.AclCreationResponses {
-				if err := withOperation(serverError(r.Err, r.ErrMsg, ""), "create ACLs"); err != nil {
+				if err := a.cfg.answerError(r.Err, r.ErrMsg, OpCreateACLs, ""); err != nil {
 					failed[i] = err
 				}
 			}

@@ -49,8 +49,8 @@ func (a *Admin) DescribeTopicConfigs(ctx context.Context, topics ...string) (map
 				return err
 			}
 			for _, r := range resp.Resources {
-				if err := serverError(sarama.KError(r.ErrorCode), &r.ErrorMsg, r.Name); err != nil {
-					failed[r.Name] = withOperation(err, "describe the configuration")
+				if err := a.cfg.answerError(sarama.KError(r.ErrorCode), &r.ErrorMsg, OpDescribeConfigs, r.Name); err != nil {
+					failed[r.Name] = err
 					continue
 				}
 				entries := make([]ConfigEntry, len(r.Configs))
@@ -103,21 +103,21 @@ func (a *Admin) IncrementalAlterConfigs(ctx context.Context, topic string, chang
 		return a.client.onController(ctx, func(b *sarama.Broker) error {
 			resp, err := b.IncrementalAlterConfigs(req)
 			if err != nil {
-				return unsupported(err)
+				return a.unsupported(err)
 			}
 			if len(resp.Resources) == 0 {
 				return fmt.Errorf("the broker did not answer about the topic %s", topic)
 			}
 			r := resp.Resources[0]
-			return withOperation(serverError(sarama.KError(r.ErrorCode), &r.ErrorMsg, topic), "alter the configuration")
+			return a.cfg.answerError(sarama.KError(r.ErrorCode), &r.ErrorMsg, OpAlterConfigs, topic)
 		})
 	})
 }
 
 // unsupported turns sarama's own refusal to ask a broker for what it does not know into the broker's.
-func unsupported(err error) error {
+func (a *Admin) unsupported(err error) error {
 	if err == error(sarama.ErrUnsupportedVersion) { //nolint:errorlint // returned as it is
-		return serverError(sarama.ErrUnsupportedVersion, nil, "")
+		return a.cfg.answerError(sarama.ErrUnsupportedVersion, nil, "", "")
 	}
 	return err
 }

@@ -32,7 +32,7 @@ func (a *Admin) ListGroups(ctx context.Context) ([]Group, error) {
 				if err != nil {
 					return err
 				}
-				if err := withOperation(serverError(resp.Err, nil, ""), "list groups"); err != nil {
+				if err := a.cfg.answerError(resp.Err, nil, OpListGroups, ""); err != nil {
 					return err
 				}
 				for id, protocolType := range resp.Groups {
@@ -73,30 +73,30 @@ type GroupMember struct {
 func (a *Admin) DescribeGroups(ctx context.Context, ids ...string) (map[string]GroupDescription, map[string]error, error) {
 	return eachGroup(ctx, ids, func(ctx context.Context, id string) (GroupDescription, error) {
 		var d GroupDescription
-		err := a.onGroup(ctx, "describing the group "+id, id, func(b *sarama.Broker) (err error) {
+		err := a.onGroup(ctx, "describing the group "+id, id, OpDescribe, func(b *sarama.Broker) (err error) {
 			// A group of the new protocol looks dead to the classic request, so the new one goes first.
-			d, err = describeConsumerGroup(b, id)
+			d, err = a.describeConsumerGroup(b, id)
 			if errors.Is(err, ErrGroupNotFound) || errors.Is(err, ErrUnsupportedVersion) {
-				d, err = describeClassicGroup(b, id)
+				d, err = a.describeClassicGroup(b, id)
 			}
-			return withOperation(err, "describe")
+			return err
 		})
 		return d, err
 	})
 }
 
-func describeConsumerGroup(b *sarama.Broker, id string) (GroupDescription, error) {
+func (a *Admin) describeConsumerGroup(b *sarama.Broker, id string) (GroupDescription, error) {
 	req := sarama.NewConsumerGroupDescribeRequest(sarama.MaxVersion)
 	req.GroupIDs = []string{id}
 	resp, err := b.ConsumerGroupDescribe(req)
 	if err != nil {
-		return GroupDescription{}, unsupported(err)
+		return GroupDescription{}, a.unsupported(err)
 	}
 	if len(resp.Groups) == 0 {
 		return GroupDescription{}, ErrGroupNotFound
 	}
 	g := resp.Groups[0]
-	if err := serverError(g.ErrorCode, g.ErrorMessage, id); err != nil {
+	if err := a.cfg.answerError(g.ErrorCode, g.ErrorMessage, OpDescribe, id); err != nil {
 		return GroupDescription{}, err
 	}
 	d := GroupDescription{Group: Group{ID: id, ProtocolType: "consumer", Type: "Consumer", State: g.GroupState}}
@@ -112,7 +112,7 @@ func describeConsumerGroup(b *sarama.Broker, id string) (GroupDescription, error
 	return d, nil
 }
 
-func describeClassicGroup(b *sarama.Broker, id string) (GroupDescription, error) {
+func (a *Admin) describeClassicGroup(b *sarama.Broker, id string) (GroupDescription, error) {
 	resp, err := b.DescribeGroups(&sarama.DescribeGroupsRequest{Version: 5, Groups: []string{id}})
 	if err != nil {
 		return GroupDescription{}, err
@@ -124,7 +124,7 @@ func describeClassicGroup(b *sarama.Broker, id string) (GroupDescription, error)
 	if g.Err == sarama.ErrGroupIDNotFound { // Kafka 4 says so, older brokers say Dead
 		return GroupDescription{Group: Group{ID: id, State: "Dead"}}, nil
 	}
-	if err := serverError(g.Err, nil, id); err != nil {
+	if err := a.cfg.answerError(g.Err, nil, OpDescribe, id); err != nil {
 		return GroupDescription{}, err
 	}
 	d := GroupDescription{Group: Group{ID: id, ProtocolType: g.ProtocolType, Type: "Classic", State: g.State}}
@@ -173,9 +173,9 @@ func eachGroup[T any](ctx context.Context, ids []string, call func(context.Conte
 }
 
 // onGroup retries a call on the coordinator of a group.
-func (a *Admin) onGroup(ctx context.Context, what, group string, call func(*sarama.Broker) error) error {
+func (a *Admin) onGroup(ctx context.Context, what, group string, op Operation, call func(*sarama.Broker) error) error {
 	return a.client.retry(ctx, what, func() error {
-		return a.client.onCoordinator(ctx, sarama.CoordinatorGroup, group, call)
+		return a.client.onCoordinator(ctx, sarama.CoordinatorGroup, group, op, call)
 	})
 }
 
@@ -189,7 +189,7 @@ type OffsetAndMetadata struct {
 // ListGroupOffsets returns all committed offsets of a group; none for a group that does not exist.
 func (a *Admin) ListGroupOffsets(ctx context.Context, group string) (map[TopicPartition]OffsetAndMetadata, error) {
 	var offsets map[TopicPartition]OffsetAndMetadata
-	err := a.onGroup(ctx, "listing the offsets of the group "+group, group, func(b *sarama.Broker) error {
+	err := a.onGroup(ctx, "listing the offsets of the group "+group, group, OpReadOffsets, func(b *sarama.Broker) error {
 		resp, err := b.FetchOffset(sarama.NewOffsetFetchRequest(sarama.MaxVersion, group, nil))
 		if err != nil {
 			return err
@@ -202,14 +202,14 @@ func (a *Admin) ListGroupOffsets(ctx context.Context, group string) (map[TopicPa
 			offsets = map[TopicPartition]OffsetAndMetadata{}
 			return nil
 		}
-		if err := withOperation(serverError(code, nil, group), "read the offsets"); err != nil {
+		if err := a.cfg.answerError(code, nil, OpReadOffsets, group); err != nil {
 			return err
 		}
 		offsets = make(map[TopicPartition]OffsetAndMetadata)
 		for topic, partitions := range blocks {
 			for p, o := range partitions {
-				if err := serverError(o.Err, nil, topic); err != nil {
-					return withOperation(err, "read the offsets")
+				if err := a.cfg.answerError(o.Err, nil, OpReadOffsets, topic); err != nil {
+					return err
 				}
 				if o.Offset >= 0 {
 					offsets[TopicPartition{topic, p}] = OffsetAndMetadata{o.Offset, o.LeaderEpoch, o.Metadata}
@@ -224,7 +224,7 @@ func (a *Admin) ListGroupOffsets(ctx context.Context, group string) (map[TopicPa
 // AlterGroupOffsets commits offsets for a group from outside. The group must have no members. The map
 // holds the partitions that failed.
 func (a *Admin) AlterGroupOffsets(ctx context.Context, group string, offsets map[TopicPartition]OffsetAndMetadata) (map[TopicPartition]error, error) {
-	return a.changeOffsets(ctx, "altering offsets of the group "+group, group, func(b *sarama.Broker) (map[string]map[int32]sarama.KError, error) {
+	return a.changeOffsets(ctx, "altering offsets of the group "+group, group, OpCommitOffsets, func(b *sarama.Broker) (map[string]map[int32]sarama.KError, error) {
 		req := &sarama.OffsetCommitRequest{Version: 8, ConsumerGroup: group, ConsumerGroupGeneration: -1, RetentionTime: -1}
 		for tp, o := range offsets {
 			req.AddBlockWithLeaderEpoch(tp.Topic, tp.Partition, o.Offset, o.LeaderEpoch, 0, o.Metadata)
@@ -240,7 +240,7 @@ func (a *Admin) AlterGroupOffsets(ctx context.Context, group string, offsets map
 // DeleteGroupOffsets forgets committed offsets of a group that does not use their topics now. The map
 // holds the partitions that failed.
 func (a *Admin) DeleteGroupOffsets(ctx context.Context, group string, partitions ...TopicPartition) (map[TopicPartition]error, error) {
-	return a.changeOffsets(ctx, "deleting offsets of the group "+group, group, func(b *sarama.Broker) (map[string]map[int32]sarama.KError, error) {
+	return a.changeOffsets(ctx, "deleting offsets of the group "+group, group, OpDeleteOffsets, func(b *sarama.Broker) (map[string]map[int32]sarama.KError, error) {
 		req := &sarama.DeleteOffsetsRequest{Group: group}
 		for _, tp := range partitions {
 			req.AddPartition(tp.Topic, tp.Partition)
@@ -249,13 +249,13 @@ func (a *Admin) DeleteGroupOffsets(ctx context.Context, group string, partitions
 		if err != nil {
 			return nil, err
 		}
-		return resp.Errors, withOperation(serverError(resp.ErrorCode, nil, group), "delete the offsets")
+		return resp.Errors, a.cfg.answerError(resp.ErrorCode, nil, OpDeleteOffsets, group)
 	})
 }
 
-func (a *Admin) changeOffsets(ctx context.Context, what, group string, change func(*sarama.Broker) (map[string]map[int32]sarama.KError, error)) (map[TopicPartition]error, error) {
+func (a *Admin) changeOffsets(ctx context.Context, what, group string, op Operation, change func(*sarama.Broker) (map[string]map[int32]sarama.KError, error)) (map[TopicPartition]error, error) {
 	failed := make(map[TopicPartition]error)
-	err := a.onGroup(ctx, what, group, func(b *sarama.Broker) error {
+	err := a.onGroup(ctx, what, group, op, func(b *sarama.Broker) error {
 		codes, err := change(b)
 		if err != nil {
 			return err
@@ -267,7 +267,7 @@ func (a *Admin) changeOffsets(ctx context.Context, what, group string, change fu
 				if code == sarama.ErrGroupAuthorizationFailed {
 					resource = group
 				}
-				err := withOperation(serverError(code, nil, resource), "change the offsets")
+				err := a.cfg.answerError(code, nil, op, resource)
 				switch code {
 				case sarama.ErrNoError:
 				case sarama.ErrNotCoordinatorForConsumer, sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrOffsetsLoadInProgress:
@@ -286,12 +286,12 @@ func (a *Admin) changeOffsets(ctx context.Context, what, group string, change fu
 // ErrGroupNotFound, an *AuthorizationError and so on.
 func (a *Admin) DeleteGroups(ctx context.Context, ids ...string) (map[string]error, error) {
 	_, failed, err := eachGroup(ctx, ids, func(ctx context.Context, id string) (struct{}, error) {
-		return struct{}{}, a.onGroup(ctx, "deleting the group "+id, id, func(b *sarama.Broker) error {
+		return struct{}{}, a.onGroup(ctx, "deleting the group "+id, id, OpDelete, func(b *sarama.Broker) error {
 			resp, err := b.DeleteGroups(&sarama.DeleteGroupsRequest{Version: 2, Groups: []string{id}})
 			if err != nil {
 				return err
 			}
-			return withOperation(serverError(resp.GroupErrorCodes[id], nil, id), "delete")
+			return a.cfg.answerError(resp.GroupErrorCodes[id], nil, OpDelete, id)
 		})
 	})
 	return failed, err
@@ -302,14 +302,14 @@ func (a *Admin) DeleteGroups(ctx context.Context, ids ...string) (map[string]err
 func (a *Admin) FenceProducers(ctx context.Context, transactionalIDs ...string) (map[string]error, error) {
 	_, failed, err := eachGroup(ctx, transactionalIDs, func(ctx context.Context, id string) (struct{}, error) {
 		return struct{}{}, a.client.retry(ctx, "fencing the transactional.id "+id, func() error {
-			return a.client.onCoordinator(ctx, sarama.CoordinatorTransaction, id, func(b *sarama.Broker) error {
+			return a.client.onCoordinator(ctx, sarama.CoordinatorTransaction, id, OpFence, func(b *sarama.Broker) error {
 				resp, err := b.InitProducerID(&sarama.InitProducerIDRequest{
 					Version: 4, TransactionalID: &id, TransactionTimeout: fenceTimeout, ProducerID: -1, ProducerEpoch: -1,
 				})
 				if err != nil {
 					return fmt.Errorf("fencing: %w", err)
 				}
-				return withOperation(serverError(resp.Err, nil, id), "fence")
+				return a.cfg.answerError(resp.Err, nil, OpFence, id)
 			})
 		})
 	})

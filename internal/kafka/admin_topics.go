@@ -44,7 +44,7 @@ func (a *Admin) CreateTopic(ctx context.Context, spec TopicSpec) error {
 			if !ok {
 				return fmt.Errorf("the broker did not answer about the topic %s", spec.Name)
 			}
-			return withOperation(serverError(result.Err, result.ErrMsg, spec.Name), "create")
+			return a.cfg.answerError(result.Err, result.ErrMsg, OpCreate, spec.Name)
 		})
 		if unsure && errors.Is(err, ErrTopicExists) {
 			return nil // created by the attempt whose answer was lost
@@ -110,9 +110,9 @@ func (a *Admin) DeleteTopics(ctx context.Context, names ...string) (map[string]e
 			}
 			for name, code := range resp.TopicErrorCodes {
 				if code == sarama.ErrNotController {
-					return serverError(code, nil, name)
+					return a.cfg.answerError(code, nil, OpDelete, name)
 				}
-				if err := withOperation(serverError(code, nil, name), "delete"); err != nil {
+				if err := a.cfg.answerError(code, nil, OpDelete, name); err != nil {
 					failed[name] = err
 				}
 			}
@@ -139,7 +139,7 @@ func (a *Admin) CreatePartitions(ctx context.Context, topic string, total int32)
 			if !ok {
 				return fmt.Errorf("the broker did not answer about the topic %s", topic)
 			}
-			err = withOperation(serverError(result.Err, result.ErrMsg, topic), "alter")
+			err = a.cfg.answerError(result.Err, result.ErrMsg, OpAlter, topic)
 			if errors.Is(err, ErrUnknownTopicOrPartition) {
 				return final{err}
 			}
@@ -155,7 +155,7 @@ func (f final) Unwrap() error { return f.error }
 
 // DeleteRecords moves the start of partitions up to the given offsets and returns the new starts.
 func (a *Admin) DeleteRecords(ctx context.Context, before map[TopicPartition]int64) (map[TopicPartition]int64, map[TopicPartition]error, error) {
-	return byLeader(ctx, a.client, "deleting records", before, func(b *sarama.Broker, part map[TopicPartition]int64) (map[TopicPartition]outcome[int64], error) {
+	return byLeader(ctx, a.client, "deleting records", OpDeleteRecords, before, func(b *sarama.Broker, part map[TopicPartition]int64) (map[TopicPartition]outcome[int64], error) {
 		req := &sarama.DeleteRecordsRequest{Version: 2, Topics: map[string]*sarama.DeleteRecordsRequestTopic{}, Timeout: a.cfg.RequestTimeout}
 		for tp, offset := range part {
 			t := req.Topics[tp.Topic]
@@ -172,7 +172,7 @@ func (a *Admin) DeleteRecords(ctx context.Context, before map[TopicPartition]int
 		got := make(map[TopicPartition]outcome[int64])
 		for topic, t := range resp.Topics {
 			for p, r := range t.Partitions {
-				got[TopicPartition{topic, p}] = outcome[int64]{r.LowWatermark, serverError(r.Err, nil, topic)}
+				got[TopicPartition{topic, p}] = outcome[int64]{r.LowWatermark, a.cfg.answerError(r.Err, nil, OpDeleteRecords, topic)}
 			}
 		}
 		return got, nil

@@ -132,7 +132,7 @@ func (c *Client) retry(ctx context.Context, what string, try func() error) error
 			return fmt.Errorf("%s: %w", what, errors.Join(ctx.Err(), dropContext(err)))
 		}
 		if !IsRetriable(err) {
-			return fmt.Errorf("%s: %w", what, c.withUser(err))
+			return fmt.Errorf("%s: %w", what, err)
 		}
 		pause := c.pause(attempt, err)
 		if time.Now().Add(pause).After(deadline) {
@@ -303,7 +303,7 @@ func (c *Client) onBroker(ctx context.Context, id int32, call func(*sarama.Broke
 	if broken(err) && ctx.Err() == nil {
 		c.forget(id)
 	}
-	return c.withUser(err)
+	return err
 }
 
 // forget drops an address that does not answer, so that the next call asks for it anew.
@@ -338,15 +338,15 @@ func (c *Client) onController(ctx context.Context, call func(*sarama.Broker) err
 	return err
 }
 
-// coordinator asks who coordinates a group or a transactional id.
-func (c *Client) coordinator(ctx context.Context, kind sarama.CoordinatorType, key string) (id int32, addr string, err error) {
+// coordinator asks who coordinates a group or a transactional id; op is what for.
+func (c *Client) coordinator(ctx context.Context, kind sarama.CoordinatorType, key string, op Operation) (id int32, addr string, err error) {
 	err = c.anyBroker(ctx, func(b *sarama.Broker) error {
 		req := &sarama.FindCoordinatorRequest{Version: 3, CoordinatorKey: key, CoordinatorType: kind}
 		resp, err := b.FindCoordinator(req)
 		if err != nil {
 			return err
 		}
-		if err := serverError(resp.Err, resp.ErrMsg, key); err != nil {
+		if err := c.cfg.answerError(resp.Err, resp.ErrMsg, op, key); err != nil {
 			return err
 		}
 		if resp.Coordinator == nil {
@@ -355,16 +355,16 @@ func (c *Client) coordinator(ctx context.Context, kind sarama.CoordinatorType, k
 		id, addr = resp.Coordinator.ID(), resp.Coordinator.Addr()
 		return nil
 	})
-	return id, addr, c.withUser(err)
+	return id, addr, err
 }
 
 // onCoordinator runs one call on the coordinator of a group or a transactional id.
-func (c *Client) onCoordinator(ctx context.Context, kind sarama.CoordinatorType, key string, call func(*sarama.Broker) error) error {
-	_, addr, err := c.coordinator(ctx, kind, key)
+func (c *Client) onCoordinator(ctx context.Context, kind sarama.CoordinatorType, key string, op Operation, call func(*sarama.Broker) error) error {
+	_, addr, err := c.coordinator(ctx, kind, key, op)
 	if err != nil {
 		return err
 	}
-	return c.withUser(c.pool.do(ctx, addr, call))
+	return c.pool.do(ctx, addr, call)
 }
 
 // partitionLeader is what metadata says about one partition.
@@ -376,8 +376,9 @@ type partitionLeader struct {
 // leaders asks who leads the partitions of some topics. A topic that does not exist, or must not be
 // seen, has an entry in the second map instead.
 //
-// autoCreate lets the brokers create topics that do not exist, if their configuration allows it.
-func (c *Client) leaders(ctx context.Context, topics []string, autoCreate bool) (map[TopicPartition]partitionLeader, map[string]error, error) {
+// op is what they are asked for, which refusals name. autoCreate lets the brokers create topics that do not exist, if
+// their configuration allows it.
+func (c *Client) leaders(ctx context.Context, topics []string, op Operation, autoCreate bool) (map[TopicPartition]partitionLeader, map[string]error, error) {
 	if len(topics) == 0 {
 		return nil, nil, nil
 	}
@@ -387,14 +388,14 @@ func (c *Client) leaders(ctx context.Context, topics []string, autoCreate bool) 
 	}
 	leaders, failed := make(map[TopicPartition]partitionLeader), make(map[string]error)
 	for _, t := range resp.Topics {
-		if err := serverError(t.Err, nil, t.Name); err != nil {
+		if err := c.cfg.answerError(t.Err, nil, op, t.Name); err != nil {
 			failed[t.Name] = err
 			continue
 		}
 		for _, p := range t.Partitions {
 			l := partitionLeader{leader: p.Leader}
 			if p.Leader < 0 {
-				l.err = serverError(sarama.ErrLeaderNotAvailable, nil, t.Name)
+				l.err = c.cfg.answerError(sarama.ErrLeaderNotAvailable, nil, op, t.Name)
 			}
 			leaders[TopicPartition{t.Name, p.ID}] = l
 		}

@@ -60,10 +60,13 @@ func (s *SASL) String() string {
 	return s.Mechanism
 }
 
-// user is who logs in, empty when only a token tells.
+// user is who logs in, empty when only a token tells that is not at hand or has no subject.
 func (s *SASL) user() string {
-	if s.Kerberos != nil {
+	switch {
+	case s.Kerberos != nil:
 		return s.Kerberos.User + "@" + s.Kerberos.Realm
+	case s.tokens != nil:
+		return s.tokens.subject()
 	}
 	return s.Username
 }

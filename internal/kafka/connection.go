@@ -142,7 +142,7 @@ func (c *connection) do(ctx context.Context, call func(*sarama.Broker) error) er
 		return ctx.Err()
 	}
 	if code, ok := err.(sarama.KError); ok { //nolint:errorlint // sarama returns it as it is
-		return serverError(code, nil, "") // sarama's own refusal: the broker does not know the request
+		return c.cfg.answerError(code, nil, "", "") // sarama's own refusal: the broker does not know the request
 	}
 	if isTransport(err) {
 		return c.explain(err)

@@ -336,6 +336,6 @@ func (m *membership) loseLocked(reason string, forgetID bool) {
 func (c *Consumer) fail(err error) {
 	c.membership.mu.Lock()
 	defer c.membership.mu.Unlock()
-	c.membership.fatal = c.client.withUser(err)
+	c.membership.fatal = err
 	wake(c.changed)
 }

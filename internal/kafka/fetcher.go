@@ -379,7 +379,6 @@ func (f *Fetcher) setProblem(p *part, err error) {
 		p.failures, p.told = 0, false
 		return
 	}
-	err = f.client.withUser(err)
 	p.failures++
 	p.retryAt = time.Now().Add(f.cfg.Backoff(p.failures - 1))
 	if f.run.Err() != nil && errors.Is(err, context.Canceled) {

@@ -159,15 +159,15 @@ func (f *Fetcher) settle(p *part, a *Answer) {
 		f.outOfRange(p)
 	default:
 		p.leader = -1
-		f.setProblem(p, withOperation(a.Refusal, "read"))
+		f.setProblem(p, a.Refusal)
 		wake(f.resolver)
 	}
 }
 
 // askOffsetsOf makes a call of askOffsets that stores its result.
-func askOffsetsOf(want map[TopicPartition]int64, isolation Isolation, got *map[TopicPartition]outcome[int64]) func(*sarama.Broker) error {
+func (f *Fetcher) askOffsetsOf(want map[TopicPartition]int64, isolation Isolation, got *map[TopicPartition]outcome[int64]) func(*sarama.Broker) error {
 	return func(b *sarama.Broker) (err error) {
-		*got, err = askOffsets(b, want, isolation)
+		*got, err = f.client.askOffsets(b, want, isolation, OpRead)
 		return err
 	}
 }

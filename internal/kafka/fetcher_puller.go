@@ -56,7 +56,7 @@ func (r *recordPuller) Close() {
 func (r *recordPuller) Pull(ctx context.Context, asks []Ask) ([]Answer, time.Duration, error) {
 	resp, err := r.ask(ctx, asks)
 	if err == nil {
-		err = serverError(sarama.KError(resp.ErrorCode), nil, "")
+		err = r.cfg.answerError(sarama.KError(resp.ErrorCode), nil, OpRead, "")
 	}
 	if err != nil {
 		if broken(err) {
@@ -72,7 +72,7 @@ func (r *recordPuller) Pull(ctx context.Context, asks []Ask) ([]Answer, time.Dur
 		}
 		answer := Answer{Replica: -1}
 		if block.Err != sarama.ErrNoError {
-			answer.Fetched.TopicPartition, answer.Refusal = a.TopicPartition, serverError(block.Err, nil, a.Topic)
+			answer.Fetched.TopicPartition, answer.Refusal = a.TopicPartition, r.cfg.answerError(block.Err, nil, OpRead, a.Topic)
 		} else {
 			answer.Fetched = *decodeBlock(a.TopicPartition, a.Offset, block, r.cfg.Consumer.ReadCommitted)
 			if len(answer.Records) == 0 {

@@ -76,7 +76,7 @@ func (f *Fetcher) findLeaders(parts []*part) {
 		topics[p.TopicPartition] = struct{}{}
 	}
 	ctx, cancel := context.WithTimeout(f.run, f.cfg.RequestTimeout)
-	leaders, failed, err := f.client.leaders(ctx, topicsOf(topics), false)
+	leaders, failed, err := f.client.leaders(ctx, topicsOf(topics), OpRead, false)
 	cancel()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -87,7 +87,7 @@ func (f *Fetcher) findLeaders(parts []*part) {
 		case err != nil:
 			f.setProblem(p, err)
 		case failed[p.Topic] != nil:
-			f.setProblem(p, withOperation(failed[p.Topic], "read"))
+			f.setProblem(p, failed[p.Topic])
 		case !known:
 			f.setProblem(p, fmt.Errorf("the topic %s has no partition %d: %w", p.Topic, p.Partition, ErrUnknownTopicOrPartition))
 		case l.err != nil:
@@ -107,7 +107,7 @@ func (f *Fetcher) findOffsets(byLeader map[int32]map[TopicPartition]int64) {
 	for leader, want := range byLeader {
 		var got map[TopicPartition]outcome[int64]
 		ctx, cancel := context.WithTimeout(f.run, f.cfg.RequestTimeout)
-		err := f.client.onBroker(ctx, leader, askOffsetsOf(want, isolation, &got))
+		err := f.client.onBroker(ctx, leader, f.askOffsetsOf(want, isolation, &got))
 		if err == nil {
 			ends := make(map[TopicPartition]int64)
 			for tp, o := range got {
@@ -117,7 +117,7 @@ func (f *Fetcher) findOffsets(byLeader map[int32]map[TopicPartition]int64) {
 			}
 			if len(ends) > 0 {
 				var latest map[TopicPartition]outcome[int64]
-				if err = f.client.onBroker(ctx, leader, askOffsetsOf(ends, isolation, &latest)); err == nil {
+				if err = f.client.onBroker(ctx, leader, f.askOffsetsOf(ends, isolation, &latest)); err == nil {
 					maps.Copy(got, latest)
 				}
 			}
@@ -145,7 +145,7 @@ func (f *Fetcher) setOffsets(want map[TopicPartition]int64, got map[TopicPartiti
 			f.setProblem(p, ErrUnknownTopicOrPartition)
 		case o.err != nil:
 			p.leader = -1
-			f.setProblem(p, withOperation(o.err, "read"))
+			f.setProblem(p, o.err)
 		default:
 			p.next = o.value
 			if p.position < 0 {

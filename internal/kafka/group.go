@@ -115,9 +115,9 @@ func (g *GroupConn) lines() []*groupLine {
 
 // FindCoordinator asks once who coordinates the group.
 func (g *GroupConn) FindCoordinator(ctx context.Context) error {
-	id, addr, err := g.client.coordinator(ctx, sarama.CoordinatorGroup, g.group)
+	id, addr, err := g.client.coordinator(ctx, sarama.CoordinatorGroup, g.group, OpJoin)
 	if err != nil {
-		return withOperation(err, "join")
+		return err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -149,8 +149,8 @@ func (g *GroupConn) Join(ctx context.Context, r JoinRequest) (JoinResult, error)
 		if resp.Err == sarama.ErrMemberIdRequired {
 			result.MemberID = resp.MemberId
 		}
-		if err := serverError(resp.Err, nil, g.group); err != nil {
-			return withOperation(err, "join")
+		if err := g.cfg.answerError(resp.Err, nil, OpJoin, g.group); err != nil {
+			return err
 		}
 		result = JoinResult{
 			Generation: resp.GenerationId, Protocol: resp.GroupProtocol, MemberID: resp.MemberId, LeaderID: resp.LeaderId,
@@ -190,7 +190,7 @@ func (g *GroupConn) Sync(ctx context.Context, generation int32, memberID, protoc
 			return err
 		}
 		assignment = resp.MemberAssignment
-		return withOperation(serverError(resp.Err, nil, g.group), "join")
+		return g.cfg.answerError(resp.Err, nil, OpJoin, g.group)
 	})
 	return assignment, err
 }
@@ -202,7 +202,7 @@ func (g *GroupConn) Heartbeat(ctx context.Context, generation int32, memberID st
 		if err != nil {
 			return err
 		}
-		return withOperation(serverError(resp.Err, nil, g.group), "join")
+		return g.cfg.answerError(resp.Err, nil, OpJoin, g.group)
 	})
 }
 
@@ -221,7 +221,7 @@ func (g *GroupConn) Leave(ctx context.Context, memberID, reason string) error {
 		if code == sarama.ErrNoError && len(resp.Members) > 0 {
 			code = resp.Members[0].Err
 		}
-		return withOperation(serverError(code, nil, g.group), "leave")
+		return g.cfg.answerError(code, nil, OpLeave, g.group)
 	})
 }
 

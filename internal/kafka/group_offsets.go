@@ -29,7 +29,7 @@ func (g *GroupConn) CommitOffsets(ctx context.Context, generation int32, memberI
 				if code == sarama.ErrGroupAuthorizationFailed {
 					resource = g.group
 				}
-				if err := withOperation(serverError(code, nil, resource), "commit offsets"); err != nil {
+				if err := g.cfg.answerError(code, nil, OpCommitOffsets, resource); err != nil {
 					return err
 				}
 			}
@@ -58,13 +58,13 @@ func (g *GroupConn) CommittedOffsets(ctx context.Context, partitions []TopicPart
 		if len(resp.Groups) > 0 {
 			code, blocks = resp.Groups[0].Err, resp.Groups[0].Blocks
 		}
-		if err := withOperation(serverError(code, nil, g.group), "read offsets"); err != nil {
+		if err := g.cfg.answerError(code, nil, OpReadOffsets, g.group); err != nil {
 			return err
 		}
 		offsets = make(map[TopicPartition]int64)
 		for topic, parts := range blocks {
 			for p, o := range parts {
-				if err := withOperation(serverError(o.Err, nil, topic), "read offsets"); err != nil {
+				if err := g.cfg.answerError(o.Err, nil, OpReadOffsets, topic); err != nil {
 					return err
 				}
 				if o.Offset >= 0 {
@@ -82,7 +82,7 @@ func (g *GroupConn) offsetsCall(ctx context.Context, request func(*sarama.Broker
 	for attempt := 0; ; attempt++ {
 		err := g.call(ctx, &g.offsets, 0, request)
 		if err == nil || ctx.Err() != nil || !IsRetriable(err) {
-			return g.client.withUser(err)
+			return err
 		}
 		if lacksCoordinator(err) {
 			if err := g.FindCoordinator(ctx); err == nil && attempt == 0 {

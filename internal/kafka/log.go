@@ -32,9 +32,9 @@ type Log struct {
 func OpenLog(ctx context.Context, c *Client, cfg *Config, topic string, apply func(Record), logger *slog.Logger) (*Log, error) {
 	var leaders map[TopicPartition]partitionLeader
 	err := c.retry(ctx, "opening the topic "+topic, func() error {
-		found, failed, err := c.leaders(ctx, []string{topic}, false)
+		found, failed, err := c.leaders(ctx, []string{topic}, OpRead, false)
 		if err == nil {
-			err = withOperation(failed[topic], "read")
+			err = failed[topic]
 		}
 		leaders = found
 		return err

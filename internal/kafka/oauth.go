@@ -257,21 +257,41 @@ func retriable(err error) bool {
 	}
 }
 
+// subject is whom the last token names, empty before there was one and for tokens that do not say.
+func (s *tokenSource) subject() string {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	default:
+		return "" // the next one is on its way
+	}
+	var claims struct {
+		Subject string `json:"sub"`
+	}
+	if !jwtClaims(s.last.Value.Reveal(), &claims) {
+		return ""
+	}
+	return claims.Subject
+}
+
 // jwtExpiry reads the time of expiry out of a JWT, zero if the text is none or does not say.
 func jwtExpiry(text string) time.Time {
-	parts := strings.Split(text, ".")
-	if len(parts) != 3 {
-		return time.Time{}
-	}
-	payload, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
-	if err != nil {
-		return time.Time{}
-	}
 	var claims struct {
 		Expiry float64 `json:"exp"`
 	}
-	if json.Unmarshal(payload, &claims) != nil || claims.Expiry <= 0 || claims.Expiry > math.MaxInt32*100 {
+	if !jwtClaims(text, &claims) || claims.Expiry <= 0 || claims.Expiry > math.MaxInt32*100 {
 		return time.Time{}
 	}
 	return time.Unix(int64(claims.Expiry), 0)
+}
+
+// jwtClaims decodes the claims of a JWT, and says whether the text is one. No signature is checked: that is for
+// brokers.
+func jwtClaims(text string, into any) bool {
+	parts := strings.Split(text, ".")
+	if len(parts) != 3 {
+		return false
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
+	return err == nil && json.Unmarshal(payload, into) == nil
 }

@@ -35,8 +35,8 @@ func (a *Admin) ListOffsets(ctx context.Context, partitions []TopicPartition, sp
 }
 
 func (c *Client) listOffsets(ctx context.Context, want map[TopicPartition]int64, isolation Isolation) (map[TopicPartition]int64, map[TopicPartition]error, error) {
-	got, failed, err := byLeader(ctx, c, "looking up offsets", want, func(b *sarama.Broker, part map[TopicPartition]int64) (map[TopicPartition]outcome[int64], error) {
-		return askOffsets(b, part, isolation)
+	got, failed, err := byLeader(ctx, c, "looking up offsets", OpDescribe, want, func(b *sarama.Broker, part map[TopicPartition]int64) (map[TopicPartition]outcome[int64], error) {
+		return c.askOffsets(b, part, isolation, OpDescribe)
 	})
 	if err != nil {
 		return nil, nil, err
@@ -64,8 +64,8 @@ func (c *Client) listOffsets(ctx context.Context, want map[TopicPartition]int64,
 	return got, failed, nil
 }
 
-// askOffsets sends one ListOffsets request to a leader.
-func askOffsets(b *sarama.Broker, want map[TopicPartition]int64, isolation Isolation) (map[TopicPartition]outcome[int64], error) {
+// askOffsets sends one ListOffsets request to a leader; op is what the offsets are for.
+func (c *Client) askOffsets(b *sarama.Broker, want map[TopicPartition]int64, isolation Isolation, op Operation) (map[TopicPartition]outcome[int64], error) {
 	req := sarama.NewOffsetRequest(sarama.MaxVersion)
 	req.IsolationLevel = sarama.IsolationLevel(isolation)
 	for tp, spec := range want {
@@ -78,7 +78,7 @@ func askOffsets(b *sarama.Broker, want map[TopicPartition]int64, isolation Isola
 	got := make(map[TopicPartition]outcome[int64], len(want))
 	for topic, partitions := range resp.Blocks {
 		for p, block := range partitions {
-			got[TopicPartition{topic, p}] = outcome[int64]{block.Offset, serverError(block.Err, nil, topic)}
+			got[TopicPartition{topic, p}] = outcome[int64]{block.Offset, c.cfg.answerError(block.Err, nil, op, topic)}
 		}
 	}
 	return got, nil
@@ -93,7 +93,7 @@ type outcome[T any] struct {
 // byLeader runs a request that goes to the leaders of partitions, each leader getting its own part,
 // and repeats it for the partitions that failed retriably. The result has an entry for every
 // partition in one of the two maps; the error is for the cluster as a whole.
-func byLeader[In, Out any](ctx context.Context, c *Client, what string, want map[TopicPartition]In,
+func byLeader[In, Out any](ctx context.Context, c *Client, what string, op Operation, want map[TopicPartition]In,
 	ask func(*sarama.Broker, map[TopicPartition]In) (map[TopicPartition]outcome[Out], error),
 ) (map[TopicPartition]Out, map[TopicPartition]error, error) {
 	got, given := make(map[TopicPartition]Out, len(want)), make(map[TopicPartition]error)
@@ -107,7 +107,7 @@ func byLeader[In, Out any](ctx context.Context, c *Client, what string, want map
 	unknownUntil := time.Now().Add(unknownTopicPatience)
 	err := c.retry(ctx, what, func() error {
 		failed := make(map[TopicPartition]error)
-		leaders, topicErrs, err := c.leaders(ctx, topicsOf(todo), false)
+		leaders, topicErrs, err := c.leaders(ctx, topicsOf(todo), op, false)
 		if err != nil {
 			return err
 		}
@@ -118,7 +118,7 @@ func byLeader[In, Out any](ctx context.Context, c *Client, what string, want map
 			case topicErrs[tp.Topic] != nil:
 				failed[tp] = topicErrs[tp.Topic]
 			case !ok:
-				failed[tp] = serverError(sarama.ErrUnknownTopicOrPartition, nil, tp.Topic)
+				failed[tp] = c.cfg.answerError(sarama.ErrUnknownTopicOrPartition, nil, op, tp.Topic)
 			case l.err != nil:
 				failed[tp] = l.err
 			default:
@@ -143,7 +143,7 @@ func byLeader[In, Out any](ctx context.Context, c *Client, what string, want map
 				case err != nil:
 					failed[tp] = err
 				case !ok:
-					failed[tp] = serverError(sarama.ErrUnknownTopicOrPartition, nil, tp.Topic)
+					failed[tp] = c.cfg.answerError(sarama.ErrUnknownTopicOrPartition, nil, op, tp.Topic)
 				case answer.err != nil:
 					failed[tp] = answer.err
 				default:

@@ -273,7 +273,7 @@ func (p *Producer) awaitTopic(ctx context.Context, topic string) error {
 	}
 	deadline := time.Now().Add(p.cfg.Producer.MaxBlock)
 	for attempt := 0; ; attempt++ {
-		leaders, failed, err := p.client.leaders(ctx, []string{topic}, true)
+		leaders, failed, err := p.client.leaders(ctx, []string{topic}, OpWrite, true)
 		if err == nil {
 			err = failed[topic]
 		}
@@ -291,7 +291,7 @@ func (p *Producer) awaitTopic(ctx context.Context, topic string) error {
 			return ctx.Err()
 		}
 		if !IsRetriable(err) {
-			return fmt.Errorf("asking for the partitions of the topic %s: %w", topic, p.client.withUser(withOperation(err, "describe")))
+			return fmt.Errorf("asking for the partitions of the topic %s: %w", topic, err)
 		}
 		pause := p.cfg.Backoff(attempt)
 		if time.Now().Add(pause).After(deadline) {

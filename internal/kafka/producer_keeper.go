@@ -87,7 +87,7 @@ func (p *Producer) revive(due []*queue) {
 	}
 	p.mu.Unlock()
 	ctx, cancel := context.WithTimeout(p.run, p.cfg.RequestTimeout)
-	leaders, failed, err := p.client.leaders(ctx, topicsOf(topics), true)
+	leaders, failed, err := p.client.leaders(ctx, topicsOf(topics), OpWrite, true)
 	cancel()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -111,7 +111,7 @@ func (p *Producer) revive(due []*queue) {
 			q.lastErr = l.err
 		}
 		if !IsRetriable(q.lastErr) && p.run.Err() == nil {
-			p.giveUp(q, p.client.withUser(withOperation(q.lastErr, "write")))
+			p.giveUp(q, q.lastErr)
 			continue
 		}
 		q.failures++
@@ -137,7 +137,7 @@ func (p *Producer) refreshTopics() {
 	p.mu.Unlock()
 	ctx, cancel := context.WithTimeout(p.run, p.cfg.RequestTimeout)
 	defer cancel()
-	leaders, _, err := p.client.leaders(ctx, topics, false)
+	leaders, _, err := p.client.leaders(ctx, topics, OpWrite, false)
 	if err != nil {
 		return // the next refresh, or the next failure to send, asks again
 	}

@@ -239,7 +239,7 @@ func (p *Producer) ensureIdentity(ctx context.Context) (identity, error) {
 			return err
 		}
 		id = identity{resp.ProducerID, resp.ProducerEpoch}
-		return withOperation(serverError(resp.Err, nil, ""), "write idempotently")
+		return p.cfg.answerError(resp.Err, nil, OpWriteIdempotently, "")
 	})
 	if err != nil {
 		return noIdentity, fmt.Errorf("asking for a producer id: %w", err)
@@ -328,7 +328,7 @@ func (p *Producer) outcomeOf(a *reply, b *batch) (offset, logAppendTime int64, e
 	case sarama.ErrDuplicateSequenceNumber: // stored by an attempt whose answer was lost
 		return -1, logAppendTime, nil
 	}
-	return 0, 0, p.client.withUser(withOperation(serverError(block.Err, block.ErrorMessage, b.queue.Topic), "write"))
+	return 0, 0, p.cfg.answerError(block.Err, block.ErrorMessage, OpWrite, b.queue.Topic)
 }
 
 // failed sends a batch again if that can help, else reports it.

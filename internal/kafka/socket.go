@@ -57,7 +57,7 @@ func (c *Client) Forget(node int32) { c.forget(node) }
 
 // TransactionCoordinator is where the coordinator of a transactional id listens.
 func (c *Client) TransactionCoordinator(ctx context.Context, transactionalID string) (addr string, err error) {
-	_, addr, err = c.coordinator(ctx, sarama.CoordinatorTransaction, transactionalID)
+	_, addr, err = c.coordinator(ctx, sarama.CoordinatorTransaction, transactionalID, OpUse)
 	return addr, err
 }
 
@@ -81,7 +81,7 @@ func (c *Client) FindLeaders(ctx context.Context, partitions []TopicPartition) (
 	for _, tp := range partitions {
 		topics[tp] = struct{}{}
 	}
-	leaders, refused, err := c.leaders(ctx, topicsOf(topics), true)
+	leaders, refused, err := c.leaders(ctx, topicsOf(topics), OpWrite, true)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -90,7 +90,7 @@ func (c *Client) FindLeaders(ctx context.Context, partitions []TopicPartition) (
 		l, known := leaders[tp]
 		switch {
 		case refused[tp.Topic] != nil:
-			failed[tp] = c.withUser(withOperation(refused[tp.Topic], "write"))
+			failed[tp] = refused[tp.Topic]
 		case !known:
 			failed[tp] = fmt.Errorf("the topic %s has no partition %d: %w", tp.Topic, tp.Partition, ErrUnknownTopicOrPartition)
 		case l.err != nil:
@@ -104,12 +104,12 @@ func (c *Client) FindLeaders(ctx context.Context, partitions []TopicPartition) (
 
 // PartitionCount asks how many partitions a topic has.
 func (c *Client) PartitionCount(ctx context.Context, topic string) (int32, error) {
-	leaders, refused, err := c.leaders(ctx, []string{topic}, true)
+	leaders, refused, err := c.leaders(ctx, []string{topic}, OpWrite, true)
 	if err == nil {
 		err = refused[topic]
 	}
 	if err != nil {
-		return 0, c.withUser(withOperation(err, "write"))
+		return 0, err
 	}
 	return int32(len(leaders)), nil
 }
@@ -120,10 +120,10 @@ func KeyPartition(key []byte, partitions int32) (int32, error) {
 	return sarama.NewMurmur2Partitioner("").Partition(m, partitions)
 }
 
-// AnswerError turns an error code of a broker into an error, nil for 0. operation and resource say, for refusals
-// of rights, what was tried on what.
-func (c *Client) AnswerError(code int16, message *string, operation, resource string) error {
-	return c.withUser(withOperation(serverError(sarama.KError(code), message, resource), operation))
+// AnswerError turns an error code of a broker into an error, nil for 0. op and resource say, for refusals of rights,
+// what was tried on what.
+func (c *Client) AnswerError(code int16, message *string, op Operation, resource string) error {
+	return c.cfg.answerError(sarama.KError(code), message, op, resource)
 }
 
 // IsFenced says whether an answer means that another producer with the transactional.id took over.

@@ -277,6 +277,20 @@ func (t *tlsState) setVersions(s tlsSettings) *settingError {
 	return nil
 }
 
+// subject is that of the certificate that is shown to brokers, as they write it (RFC 2253); empty without one.
+func (s *tlsSource) subject() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == nil || s.state.certificate == nil {
+		return ""
+	}
+	leaf, err := x509.ParseCertificate(s.state.certificate.Certificate[0])
+	if err != nil {
+		return ""
+	}
+	return leaf.Subject.String()
+}
+
 // fileStamp tells one content of a file from another without reading it. The identity catches files
 // that are replaced within one tick of the clock, as mounted Kubernetes secrets are.
 type fileStamp struct {

@@ -71,7 +71,7 @@ func (p *Producer) initIdentity(ctx context.Context, current identity) error {
 	txnID := p.cfg.Producer.TransactionalID
 	var id identity
 	err := p.client.retry(ctx, "registering the transactional.id "+txnID, func() error {
-		return p.client.onCoordinator(ctx, sarama.CoordinatorTransaction, txnID, func(b *sarama.Broker) error {
+		return p.client.onCoordinator(ctx, sarama.CoordinatorTransaction, txnID, OpUse, func(b *sarama.Broker) error {
 			resp, err := b.InitProducerID(&sarama.InitProducerIDRequest{
 				Version: 4, TransactionalID: &txnID, TransactionTimeout: p.cfg.Producer.TransactionTimeout,
 				ProducerID: current.id, ProducerEpoch: current.epoch,
@@ -80,7 +80,7 @@ func (p *Producer) initIdentity(ctx context.Context, current identity) error {
 				return err
 			}
 			id = identity{resp.ProducerID, resp.ProducerEpoch}
-			return fencing(withOperation(serverError(resp.Err, nil, txnID), "use"))
+			return fencing(p.cfg.answerError(resp.Err, nil, OpUse, txnID))
 		})
 	})
 	p.mu.Lock()
@@ -223,14 +223,14 @@ func (p *Producer) endTransaction(ctx context.Context, commit bool) error {
 		}
 		txnID := p.cfg.Producer.TransactionalID
 		err = p.client.retry(ctx, what+" a transaction of "+txnID, func() error {
-			return p.client.onCoordinator(ctx, sarama.CoordinatorTransaction, txnID, func(b *sarama.Broker) error {
+			return p.client.onCoordinator(ctx, sarama.CoordinatorTransaction, txnID, OpUse, func(b *sarama.Broker) error {
 				resp, err := b.EndTxn(&sarama.EndTxnRequest{
 					Version: 3, TransactionalID: txnID, ProducerID: id.id, ProducerEpoch: id.epoch, TransactionResult: commit,
 				})
 				if err != nil {
 					return err
 				}
-				return fencing(withOperation(serverError(resp.Err, nil, txnID), "use"))
+				return fencing(p.cfg.answerError(resp.Err, nil, OpUse, txnID))
 			})
 		})
 	}
@@ -295,7 +295,7 @@ const concurrentTransactionsPause = 20 * time.Millisecond
 
 func (p *Producer) askToAdd(ctx context.Context, fresh map[string][]int32, id identity) error {
 	txnID := p.cfg.Producer.TransactionalID
-	return p.client.onCoordinator(ctx, sarama.CoordinatorTransaction, txnID, func(b *sarama.Broker) error {
+	return p.client.onCoordinator(ctx, sarama.CoordinatorTransaction, txnID, OpUse, func(b *sarama.Broker) error {
 		resp, err := b.AddPartitionsToTxn(&sarama.AddPartitionsToTxnRequest{
 			Version: 3, TransactionalID: txnID, ProducerID: id.id, ProducerEpoch: id.epoch, TopicPartitions: fresh,
 		})
@@ -305,7 +305,7 @@ func (p *Producer) askToAdd(ctx context.Context, fresh map[string][]int32, id id
 		var worst error
 		for topic, partitions := range resp.Errors {
 			for _, e := range partitions {
-				err := fencing(withOperation(serverError(e.Err, nil, topic), "write"))
+				err := fencing(p.cfg.answerError(e.Err, nil, OpWrite, topic))
 				// The one that caused the refusal, not the ones refused along with it.
 				if err != nil && (worst == nil || codeOf(worst) == sarama.ErrOperationNotAttempted) {
 					worst = err

@@ -139,7 +139,7 @@ func (c *connection) logIn(ctx context.Context, sasl *kafka.SASL, addr string) e
 	if err := c.exchangeInto(handshake, &offered); err != nil {
 		return err
 	}
-	if err := c.client.AnswerError(offered.ErrorCode, nil, "log in", ""); err != nil {
+	if err := c.client.AnswerError(offered.ErrorCode, nil, "", ""); err != nil {
 		return err
 	}
 	login, next, err := sasl.BeginLogin(ctx, host)
@@ -150,7 +150,7 @@ func (c *connection) logIn(ctx context.Context, sasl *kafka.SASL, addr string) e
 		if err := c.exchangeInto(request, &answer); err != nil {
 			return err
 		}
-		if err := c.client.AnswerError(answer.ErrorCode, answer.ErrorMessage, "log in", ""); err != nil {
+		if err := c.client.AnswerError(answer.ErrorCode, answer.ErrorMessage, "", ""); err != nil {
 			return err
 		}
 		if answer.SessionLifetimeMillis > 0 {

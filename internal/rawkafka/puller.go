@@ -94,7 +94,7 @@ func (p *puller) Pull(ctx context.Context, asks []kafka.Ask) ([]kafka.Answer, ti
 		return nil, 0, fmt.Errorf("the answer to a fetch request cannot be decoded: %w", err)
 	}
 	throttle := time.Duration(resp.ThrottleMillis) * time.Millisecond
-	if err := p.client.AnswerError(resp.ErrorCode, nil, "read", ""); err != nil {
+	if err := p.client.AnswerError(resp.ErrorCode, nil, kafka.OpRead, ""); err != nil {
 		lost := p.session.id != 0 && sessionLost(resp.ErrorCode)
 		p.session.reset()
 		if lost {
@@ -180,7 +180,7 @@ func (p *puller) answers(resp *kmsg.FetchResponse, held *buffer) []kafka.Answer 
 func (p *puller) answer(tp kafka.TopicPartition, offset int64, part *kmsg.FetchResponseTopicPartition, held *buffer) kafka.Answer {
 	a := kafka.Answer{Replica: -1}
 	a.TopicPartition, a.NextOffset = tp, offset
-	if a.Refusal = p.client.AnswerError(part.ErrorCode, nil, "read", tp.Topic); a.Refusal != nil {
+	if a.Refusal = p.client.AnswerError(part.ErrorCode, nil, kafka.OpRead, tp.Topic); a.Refusal != nil {
 		return a
 	}
 	a.HighWatermark, a.LastStableOffset, a.LogStartOffset = part.HighWatermark, part.LastStableOffset, part.LogStartOffset

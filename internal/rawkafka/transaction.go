@@ -92,7 +92,7 @@ func (s *Sender) initIdentity(ctx context.Context, current identity) error {
 		if err := conn.ask(ctx, request, &resp); err != nil {
 			return err
 		}
-		if err := s.client.AnswerError(resp.ErrorCode, nil, "use", id); err != nil {
+		if err := s.client.AnswerError(resp.ErrorCode, nil, kafka.OpUse, id); err != nil {
 			return err
 		}
 		s.mu.Lock()
@@ -274,7 +274,7 @@ func (s *Sender) askToEnd(ctx context.Context, conn *connection, id identity, co
 	if err := conn.ask(ctx, request, &resp); err != nil {
 		return err
 	}
-	if err := s.client.AnswerError(resp.ErrorCode, nil, "use", s.cfg.Producer.TransactionalID); err != nil {
+	if err := s.client.AnswerError(resp.ErrorCode, nil, kafka.OpUse, s.cfg.Producer.TransactionalID); err != nil {
 		return err
 	}
 	if request.Version >= 5 {
@@ -338,7 +338,7 @@ func (s *Sender) askToAdd(conn *connection, fresh map[string][]int32, id identit
 	var worst error
 	for _, t := range resp.Topics {
 		for _, p := range t.Partitions {
-			if err := s.client.AnswerError(p.ErrorCode, nil, "write", t.Topic); err != nil && (worst == nil || isAny(worst, &kafka.ServerError{Code: notAttempted})) {
+			if err := s.client.AnswerError(p.ErrorCode, nil, kafka.OpWrite, t.Topic); err != nil && (worst == nil || isAny(worst, &kafka.ServerError{Code: notAttempted})) {
 				worst = err
 			}
 		}

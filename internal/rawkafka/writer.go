@@ -214,7 +214,7 @@ func (s *Sender) identify(conn *connection) (identity, error) {
 	if err := conn.ask(s.run, request, &resp); err != nil {
 		return noIdentity, fmt.Errorf("asking for a producer id: %w", err)
 	}
-	if err := s.client.AnswerError(resp.ErrorCode, nil, "write idempotently", "kafka-cluster"); err != nil {
+	if err := s.client.AnswerError(resp.ErrorCode, nil, kafka.OpWriteIdempotently, ""); err != nil {
 		return noIdentity, fmt.Errorf("asking for a producer id: %w", err)
 	}
 	s.mu.Lock()
@@ -286,7 +286,7 @@ func (w *writer) answered(conn *connection, request *kmsg.ProduceRequest, load [
 			r.err = &kafka.ConnectionError{Addr: w.addr(), Reason: "did not answer about " + r.stream.Topic, Err: errMixedUp}
 			continue
 		}
-		r.base, r.err = p.BaseOffset, w.s.client.AnswerError(p.ErrorCode, p.ErrorMessage, "write", r.stream.Topic)
+		r.base, r.err = p.BaseOffset, w.s.client.AnswerError(p.ErrorCode, p.ErrorMessage, kafka.OpWrite, r.stream.Topic)
 		if isAny(r.err, errDuplicateSequence) { // stored by an attempt whose answer was lost
 			r.base, r.err = -1, nil
 		}
