@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -20,8 +21,20 @@ type StatusTable struct {
 	resets     atomic.Int64                      // removals of topics
 }
 
-// Apply applies the next record of the topic. An *IgnoredRecordError explains a record
-// without effect.
+// A StaleStatusError says that a record of a connector's status has come too late: it says
+// that a worker does not run the connector, which another one, or the same in a later
+// generation, has taken over since. Kept is what stands.
+type StaleStatusError struct {
+	Connector string
+	Kept      Status
+}
+
+func (e *StaleStatusError) Error() string {
+	return fmt.Sprintf("ignored record %q: worker %s has the connector since generation %d", connectorStatusPrefix+e.Connector, e.Kept.WorkerID, e.Kept.Generation)
+}
+
+// Apply applies the next record of the topic. An *IgnoredRecordError or *StaleStatusError
+// explains a record without effect.
 func (t *StatusTable) Apply(record Record) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -51,11 +64,25 @@ func (t *StatusTable) applyConnector(key string, value []byte) error {
 	if err != nil {
 		return err
 	}
+	if old, ok := t.connectors[connector]; ok && late(old, status) {
+		return &StaleStatusError{Connector: connector, Kept: old}
+	}
 	if t.connectors == nil {
 		t.connectors = make(map[string]Status)
 	}
 	t.connectors[connector] = status
 	return nil
+}
+
+// late says of a connector's status that it is UNASSIGNED and comes after the word of the
+// next owner. A leader writes such for a worker that is gone, and a worker that was cut off
+// for itself; either can take its time. A worker whose own generation has not changed is
+// believed: it has stopped the connector.
+func late(old, status Status) bool {
+	if status.State != StateUnassigned || old.State == StateUnassigned {
+		return false
+	}
+	return old.Generation > status.Generation || old.Generation == status.Generation && old.WorkerID != status.WorkerID
 }
 
 func (t *StatusTable) applyTask(key string, value []byte) error {

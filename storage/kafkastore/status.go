@@ -2,6 +2,7 @@ package kafkastore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -17,7 +18,8 @@ type StatusStore struct {
 	table   storage.StatusTable
 
 	mu     sync.Mutex
-	writer *statusWriter // nil before Start
+	mine   map[string]storage.Status // what this store last wrote of connectors
+	writer *statusWriter             // nil before Start
 	cancel context.CancelFunc
 	ended  chan struct{} // closed when the writer's goroutine has
 }
@@ -31,7 +33,7 @@ func NewStatusStore(o Options) (*StatusStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &StatusStore{journal: j}, nil
+	return &StatusStore{journal: j, mine: make(map[string]storage.Status)}, nil
 }
 
 // Start implements [storage.StatusStore].
@@ -57,12 +59,38 @@ func (s *StatusStore) Start(ctx context.Context) error {
 }
 
 func (s *StatusStore) apply(record kafka.Record) {
-	if err := s.table.Apply(storage.Record{Key: record.Key, Value: record.Value}); err != nil {
+	err := s.table.Apply(storage.Record{Key: record.Key, Value: record.Value})
+	if stale, ok := errors.AsType[*storage.StaleStatusError](err); ok {
+		s.repeat(stale)
+	} else if err != nil {
 		s.journal.logger.Warn("Status topic: "+err.Error(), "partition", record.Partition, "offset", record.Offset)
 	}
 	if writer := s.current(); record.Value == nil && writer != nil {
 		writer.tombstoneRead(string(record.Key))
 	}
+}
+
+// repeat writes a connector's status of this worker once more after a stale one: Java's
+// readers take the last record, whatever its generation.
+func (s *StatusStore) repeat(stale *storage.StaleStatusError) {
+	s.mu.Lock()
+	mine, ok := s.mine[stale.Connector]
+	s.mu.Unlock()
+	if ok && mine == stale.Kept {
+		s.journal.logger.Info("A connector's status was overwritten by a late record and is written again", "connector", stale.Connector, "state", string(mine.State))
+		s.put(storage.ConnectorStatusRecord(stale.Connector, &mine), statusWrite{connector: stale.Connector, timeless: true})
+	}
+}
+
+// wrote notes what this store has written of a connector; nil is its removal.
+func (s *StatusStore) wrote(connector string, status *storage.Status) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if status == nil {
+		delete(s.mine, connector)
+		return
+	}
+	s.mine[connector] = *status
 }
 
 func (s *StatusStore) current() *statusWriter {
@@ -113,6 +141,7 @@ func (s *StatusStore) put(record storage.Record, write statusWrite) {
 
 // PutConnector implements [storage.StatusStore].
 func (s *StatusStore) PutConnector(connector string, status storage.Status) {
+	s.wrote(connector, &status)
 	s.put(storage.ConnectorStatusRecord(connector, &status), statusWrite{connector: connector, generation: status.Generation})
 }
 
@@ -120,12 +149,14 @@ func (s *StatusStore) PutConnector(connector string, status storage.Status) {
 func (s *StatusStore) PutConnectorSafe(connector string, status storage.Status) {
 	safe := func() bool { return s.table.SafeForConnector(connector, status) }
 	if safe() {
+		s.wrote(connector, &status)
 		s.put(storage.ConnectorStatusRecord(connector, &status), statusWrite{connector: connector, generation: status.Generation, safe: safe})
 	}
 }
 
 // RemoveConnector implements [storage.StatusStore].
 func (s *StatusStore) RemoveConnector(connector string) {
+	s.wrote(connector, nil)
 	s.put(storage.ConnectorStatusRecord(connector, nil), statusWrite{connector: connector, timeless: true})
 }
 

@@ -22,6 +22,7 @@ func TestStatusStore(t *testing.T, newTopic OpenStatus) {
 		{"statuses reach every worker", statusesReachEveryone},
 		{"safe writes do not hide a later generation", safeWrites},
 		{"a stale UNASSIGNED does not hide RUNNING", staleUnassigned},
+		{"a late UNASSIGNED does not hide the next owner of a connector", lateUnassigned},
 		{"removal of a connector takes its tasks along", statusRemoval},
 		{"topics that connectors used", topicStatuses},
 		{"the last write counts", lastWriteCounts},
@@ -119,6 +120,31 @@ func staleUnassigned(t *testing.T, open func() storage.StatusStore) {
 	// From PAUSED it is taken.
 	store.PutTask(task, unassigned)
 	eventually(t, "the task is unassigned", func() bool { status, _ := store.Task(task); return status == unassigned })
+}
+
+func lateUnassigned(t *testing.T, open func() storage.StatusStore) {
+	owner, leader := startStatus(t, open()), startStatus(t, open())
+	owner.PutConnector("c", running("new", 5))
+	flushed(t, owner)
+	for _, late := range []storage.Status{
+		{State: storage.StateUnassigned, WorkerID: "old", Generation: 5},
+		{State: storage.StateUnassigned, WorkerID: "new", Generation: 4},
+	} {
+		leader.PutConnector("c", late)
+	}
+	// What follows shows that those were read.
+	leader.PutConnector("d", running("new", 5))
+	flushed(t, leader)
+	for _, store := range []storage.StatusStore{owner, leader} {
+		eventually(t, "the writes are read", func() bool { _, ok := store.Connector("d"); return ok })
+		status, _ := store.Connector("c")
+		same(t, "status", status, running("new", 5))
+	}
+	own := storage.Status{State: storage.StateUnassigned, WorkerID: "new", Generation: 5}
+	owner.PutConnector("c", own)
+	for _, store := range []storage.StatusStore{owner, leader} {
+		eventually(t, "the owner's own UNASSIGNED is read", func() bool { status, _ := store.Connector("c"); return status == own })
+	}
 }
 
 func statusRemoval(t *testing.T, open func() storage.StatusStore) {

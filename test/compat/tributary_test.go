@@ -39,11 +39,13 @@ func startMaker(t *testing.T, file string) *worker {
 	return start(t, "connect-mirror-maker", "mm2.properties", "rest.advertised.host.name=127.0.0.1\n"+file)
 }
 
-// startDistributed starts connect-distributed with the worker's properties on a free port.
+// startDistributed starts connect-distributed with the worker's properties, on a free port where they name no listeners.
 func startDistributed(t *testing.T, properties map[string]string) *worker {
 	t.Helper()
 	properties = maps.Clone(properties)
-	properties["listeners"] = fmt.Sprintf("http://127.0.0.1:%d", realkafka.FreePort(t))
+	if properties["listeners"] == "" {
+		properties["listeners"] = fmt.Sprintf("http://127.0.0.1:%d", realkafka.FreePort(t))
+	}
 	var file strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(properties)) {
 		fmt.Fprintf(&file, "%s=%s\n", key, properties[key])

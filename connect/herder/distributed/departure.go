@@ -83,17 +83,17 @@ func (h *Herder) Gathered(ctx context.Context, g group.Gathering) {
 				continue
 			case !held && shownAlive(status.State):
 				h.missing[id] = status
-				status.State, status.Trace = storage.StateUnassigned, ""
+				status = unassigned(id, status, g.Generation)
 			case held && overwritten && status.State == storage.StateUnassigned && status.WorkerID == old.WorkerID && hostOf(holder) == old.WorkerID:
 				delete(h.missing, id)
 				status = old
+				status.Generation = g.Generation
 			default:
 				if held {
 					delete(h.missing, id)
 				}
 				continue
 			}
-			status.Generation = g.Generation
 			h.putStatus(id, status)
 			wrote = true
 		}
@@ -106,6 +106,23 @@ func (h *Herder) Gathered(ctx context.Context, g group.Gathering) {
 	if err := h.opts.Statuses.Flush(ctx); err != nil {
 		h.log.Warn("Could not write at once that work of missing workers is unassigned", "error", err)
 	}
+}
+
+// unassigned is what to write over the status of work whose worker is gone, before a round
+// of this generation places it anew.
+//
+// The record may arrive only after the next owner's (see gatheredBudget). Every reader knows
+// then by the generation that a task's is stale. For connectors Java has no such rule, so
+// theirs is of the generation before: retries end with it, the next owner's is above it,
+// and Tributary's readers keep to that (storage.StaleStatusError).
+func unassigned(id connect.TaskID, status storage.Status, generation int) storage.Status {
+	status.State, status.Trace = storage.StateUnassigned, ""
+	if id.Task == connectorInstance {
+		status.Generation = max(status.Generation, generation-1)
+	} else {
+		status.Generation = generation
+	}
+	return status
 }
 
 // statuses are those of a connector and all its tasks.

@@ -1,10 +1,12 @@
 package distributed
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -147,7 +149,7 @@ func TestNothingIsShownAsRunningOnAWorkerThatIsGone(t *testing.T) {
 				if status != want {
 					t.Errorf("worker %s shows %v as %+v, want %+v", reader, id, status, want)
 				}
-				if status.WorkerID == "b" && status.Generation <= before[id].Generation {
+				if status.WorkerID == "b" && id.Task != connectorInstance && status.Generation <= before[id].Generation {
 					t.Errorf("Java ignores an UNASSIGNED of generation %d over a RUNNING of generation %d", status.Generation, before[id].Generation)
 				}
 			}
@@ -189,4 +191,105 @@ func TestFailuresAreShownAfterTheirWorkerHasGone(t *testing.T) {
 			t.Errorf("%v is shown as %+v", failed, status)
 		}
 	})
+}
+
+// slowStore is a status store whose UNASSIGNED records take their time: they arrive when
+// release is called.
+type slowStore struct {
+	storage.StatusStore
+
+	mu   sync.Mutex
+	held []func()
+}
+
+func (s *slowStore) PutConnector(connector string, status storage.Status) {
+	s.hold(status, func() { s.StatusStore.PutConnector(connector, status) })
+}
+
+func (s *slowStore) PutTask(id connect.TaskID, status storage.Status) {
+	s.hold(status, func() { s.StatusStore.PutTask(id, status) })
+}
+
+func (s *slowStore) hold(status storage.Status, write func()) {
+	if status.State != storage.StateUnassigned {
+		write()
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = append(s.held, write)
+}
+
+// Flush gives those who have a limit the time to reach it.
+func (s *slowStore) Flush(ctx context.Context) error {
+	s.mu.Lock()
+	waits := len(s.held) > 0
+	s.mu.Unlock()
+	if _, limited := ctx.Deadline(); waits && limited {
+		<-ctx.Done()
+	}
+	return ctx.Err()
+}
+
+func (s *slowStore) release() (records int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, write := range s.held {
+		write()
+	}
+	records, s.held = len(s.held), nil
+	return records
+}
+
+// crash ends a worker whose last words nobody hears.
+func (c *cluster) crash(name string) {
+	h := c.herders[name]
+	h.opts.HTTP = &http.Client{Transport: refusing{}}
+	h.opts.Statuses.Stop() // what is written after it is dropped
+	c.stop(name)
+}
+
+// The leader waits only so long for its word that work runs nowhere: the new owners' may
+// arrive before it, even that of the same worker, back under its address.
+func TestTheLeadersLateWordDoesNotHideTheNewOwners(t *testing.T) {
+	for _, back := range []bool{false, true} {
+		t.Run(fmt.Sprintf("back=%t", back), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster(t)
+				c.hub.maxDelay = time.Minute
+				slow := &slowStore{}
+				c.start("a", func(o *Options, _ *runner) {
+					slow.StatusStore = o.Statuses
+					o.Statuses = slow
+				})
+				for _, name := range []string{"one", "two"} {
+					c.put(t.Context(), name, config("n", "2", "v", "1"))
+				}
+				c.start("b", nil)
+				time.Sleep(5 * time.Second)
+				c.expectOwners(map[string]int{"a": 3, "b": 3})
+
+				c.crash("b")
+				time.Sleep(5 * time.Second)
+				want := map[string]int{"a": 6}
+				if back {
+					c.start("b", nil)
+					want = map[string]int{"a": 3, "b": 3}
+				}
+				time.Sleep(2 * time.Minute)
+				c.expectOwners(want)
+				if records := slow.release(); records < 3 {
+					t.Fatalf("the leader has written %d records about the missing worker, want one for each of its instances", records)
+				}
+				synctest.Wait()
+
+				owners := c.ledger.owners()
+				for id, status := range c.shown("a") {
+					if status.State != storage.StateRunning || status.WorkerID != owners[id] {
+						t.Errorf("%v is shown as %+v, want it running on %s", id, status, owners[id])
+					}
+				}
+			})
+		})
+	}
 }
