@@ -8,7 +8,8 @@ import (
 )
 
 // Consumer reads a sink task's topics as a member of a consumer group. *kafka.Consumer is
-// one, and says what the methods do. All but Commit are called from one goroutine.
+// one, and says what the methods do; Commit ends by itself, after default.api.timeout.ms at
+// the latest. All but Commit are called from one goroutine.
 type Consumer interface {
 	Poll(ctx context.Context) ([]kafka.Record, error)
 	Assignment() []kafka.TopicPartition

@@ -10,10 +10,6 @@ import (
 	"tributary/connect"
 )
 
-// finalCommitLimit bounds a commit that the lane waits for, when partitions are given
-// back: Java's default.api.timeout.ms.
-const finalCommitLimit = time.Minute
-
 // commitOutcome is what became of a commit.
 type commitOutcome struct {
 	offsets positions
@@ -66,9 +62,7 @@ func (s *sinkLane) commit(partitions []connect.TopicPartition, closing bool) err
 	case s.run.hard.Err() != nil: // what is cut off does not commit
 	case closing:
 		s.awaitCommit() // lest an older one comes behind
-		ctx, cancel := context.WithTimeout(s.run.hard, finalCommitLimit)
-		defer cancel()
-		outcome.err = s.consumer.Commit(ctx, kafkaOffsets(outcome.offsets))
+		outcome.err = s.consumer.Commit(s.run.hard, kafkaOffsets(outcome.offsets))
 		s.settleCommit(outcome)
 	default:
 		s.committing = make(chan commitOutcome, 1)

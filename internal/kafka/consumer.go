@@ -221,13 +221,21 @@ func (c *Consumer) Resume(partitions ...TopicPartition) {
 	c.fetcher.Resume(partitions...)
 }
 
-// Commit commits offsets for the group. It tries again while that may help, until ctx ends.
+// Commit commits offsets for the group. It tries again while that may help, for default.api.timeout.ms, or until ctx
+// ends. What the broker took stays committed when it refuses the rest, such as the partitions of a deleted topic.
 func (c *Consumer) Commit(ctx context.Context, offsets map[TopicPartition]int64) error {
+	what := "committing offsets of the group " + c.group
+	limited, cancel := context.WithTimeout(ctx, c.cfg.APITimeout)
+	defer cancel()
 	id, generation := c.membership.identity()
-	if err := c.conn.CommitOffsets(ctx, generation, id, offsets); err != nil {
-		return fmt.Errorf("committing offsets of the group %s: %w", c.group, err)
+	err := c.conn.CommitOffsets(limited, generation, id, offsets)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() == nil && limited.Err() != nil:
+		return &TimeoutError{What: what, After: c.cfg.APITimeout, Key: "default.api.timeout.ms", Err: dropContext(err)}
 	}
-	return nil
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // Close leaves the group, unless this is a static member, and ends all goroutines. The listener hears

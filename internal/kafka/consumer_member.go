@@ -182,7 +182,7 @@ const missingTopicsInterval = time.Second
 // member does, for partition counts the leader.
 func (c *Consumer) watchTopics(ctx context.Context) {
 	pause := missingTopicsInterval
-	for sleep(ctx, pause) == nil {
+	for c.awaitTopics(ctx, pause) == nil {
 		reason, missing, err := c.newsOfTopics(ctx)
 		switch {
 		case err != nil:
@@ -197,6 +197,18 @@ func (c *Consumer) watchTopics(ctx context.Context) {
 			pause = min(pause, missingTopicsInterval)
 		}
 	}
+}
+
+// awaitTopics waits until topics are to be looked for: after a pause, or when a broker does not know one that is read.
+func (c *Consumer) awaitTopics(ctx context.Context, pause time.Duration) error {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.fetcher.missing:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }
 
 // newsOfTopics says why another round is due, and whether topics are missing that may yet come.

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -221,6 +222,48 @@ func TestTopicsByPatternComeAsTheyAreMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "partitions that came later", m.has(4))
+}
+
+func TestADeletedTopicIsGivenBackAtOnceAndDelaysTheRestNoLongerThanConfigured(t *testing.T) {
+	c := startCluster(t, localkafka.Options{Topics: map[string]int32{"a": 1, "b": 1}})
+	p := newTestProducer(t, c.Bootstrap())
+	mustSend(t, p, &Record{Topic: "a", Value: []byte("a0")})
+	mustSend(t, p, &Record{Topic: "b", Value: []byte("b0")})
+	var failures []error
+	m := startMember(t, c, Subscription{Topics: []string{"a", "b"}}, func(m *member) {
+		m.onRevoked = func(m *member, gone []TopicPartition) {
+			offsets := map[TopicPartition]int64{}
+			for _, tp := range gone {
+				offsets[tp], _ = m.Position(tp)
+			}
+			if err := m.Commit(context.Background(), offsets); err != nil {
+				failures = append(failures, err)
+			}
+		}
+	}, "partition.assignment.strategy", "RoundRobinAssignor", "metadata.max.age.ms", "600000", "default.api.timeout.ms", "300")
+	eventually(t, "all records", m.got("a0", "b0"))
+
+	a := NewAdmin(newTestClient(t, c.Bootstrap()), testConfig(t, RoleAdmin, c.Bootstrap()), nil)
+	if failed, err := a.DeleteTopics(testContext(t), "a"); err != nil || len(failed) > 0 {
+		t.Fatal(failed, err)
+	}
+	eventually(t, "one partition", m.has(1))
+	mustSend(t, p, &Record{Topic: "b", Value: []byte("b1")})
+	eventually(t, "what came later", m.got("a0", "b0", "b1"))
+	m.do(t, func() {
+		if diff := cmp.Diff([]TopicPartition{{"b", 0}}, m.Assignment()); diff != "" {
+			t.Error(diff)
+		}
+	})
+	m.stop()
+	want := "committing offsets of the group g did not succeed within default.api.timeout.ms = 300"
+	if len(failures) != 1 || !strings.HasPrefix(failures[0].Error(), want) || !errors.Is(failures[0], ErrUnknownTopicOrPartition) {
+		t.Errorf("commits failed with %v, want one %s for an unknown topic", failures, want)
+	}
+	committed, err := a.ListGroupOffsets(testContext(t), "g")
+	if err != nil || committed[TopicPartition{"b", 0}].Offset != 1 {
+		t.Errorf("committed are %v, %v; want what had been read of b", committed, err)
+	}
 }
 
 func TestAMemberBeginsAsAutoOffsetResetSays(t *testing.T) {

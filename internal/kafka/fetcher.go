@@ -37,6 +37,7 @@ type Fetcher struct {
 	ready    []*Fetched     // in the order they came
 	readyOf  []*part        // the partition of each
 	news     chan struct{}  // holds a token when ready grew
+	missing  chan struct{}  // holds a token when a broker did not know a topic or partition
 	resolver chan struct{}  // wakes the goroutine that looks things up
 }
 
@@ -148,6 +149,7 @@ func NewFetcherOf(c *Client, cfg *Config, logger *slog.Logger, pullers func(node
 		brokers:  make(map[int32]*brokerFetcher),
 		outages:  make(map[string]int),
 		news:     make(chan struct{}, 1),
+		missing:  make(chan struct{}, 1),
 		resolver: make(chan struct{}, 1),
 	}
 	f.wg.Go(f.resolve)
@@ -378,6 +380,9 @@ func (f *Fetcher) setProblem(p *part, err error) {
 		f.logReadable(p)
 		p.failures, p.told = 0, false
 		return
+	}
+	if errors.Is(err, ErrUnknownTopicOrPartition) {
+		wake(f.missing)
 	}
 	p.failures++
 	p.retryAt = time.Now().Add(f.cfg.Backoff(p.failures - 1))
