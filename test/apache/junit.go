@@ -20,6 +20,9 @@ import (
 // classLimit is when a class that hangs is given up. Apache's own limits, which are for single waits, are far below.
 const classLimit = time.Hour
 
+// defaultProperty begins the names of system properties that WorkerProcess takes for settings of workers.
+const defaultProperty = "tributary.default."
+
 // outcome is what came of a method.
 type outcome string
 
@@ -185,6 +188,10 @@ func (j *junit) arguments(s suite, dir, logs string) []string {
 		"-cp", j.classPath, "org.junit.platform.console.ConsoleLauncher", "execute",
 		"--disable-banner", "--disable-ansi-colors", "--details=testfeed", "--fail-if-no-tests",
 		"--reports-dir=" + filepath.Join(dir, "reports"), "--select-class=" + s.Class,
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.Defaults)) {
+		// Before the main class, which ends the JVM's own arguments.
+		args = slices.Insert(args, 0, "-D"+defaultProperty+key+"="+s.Defaults[key])
 	}
 	if p := s.include(); p != "" {
 		args = append(args, "--include-methodname="+p)

@@ -13,6 +13,9 @@ type suite struct {
 	Class string
 	// TestWorker says that the class needs the worker with the tests' own connectors.
 	TestWorker bool
+	// Defaults are settings of Java's worker that the class relies on without setting them, and that Tributary leaves at
+	// another value on purpose.
+	Defaults map[string]string
 	// Skip holds the methods that do not apply, with the reason.
 	Skip map[string]string
 	// WhollySkipped is why no method of the class applies, or empty.

@@ -44,7 +44,8 @@ var suites = []suite{
 	{Class: connectTests + "ErrorHandlingIntegrationTest", TestWorker: true, Quick: []string{"testSkipRetryAndDLQWithHeaders"}},
 	{Class: connectTests + "TransformationIntegrationTest", TestWorker: true},
 	{Class: connectTests + "SourceConnectorsIntegrationTest", TestWorker: true},
-	{Class: connectTests + "SinkConnectorsIntegrationTest", TestWorker: true},
+	// Counts commits.
+	{Class: connectTests + "SinkConnectorsIntegrationTest", TestWorker: true, Defaults: map[string]string{"offset.flush.interval.ms": "60000"}},
 	{Class: connectTests + "ExampleConnectIntegrationTest", TestWorker: true},
 	{Class: connectTests + "ExactlyOnceSourceIntegrationTest", TestWorker: true},
 	{Class: connectTests + "BlockingConnectorTest", TestWorker: true},

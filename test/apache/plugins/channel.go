@@ -21,6 +21,7 @@ const ChannelVariable = "TRIBUTARY_APACHE_CHANNEL"
 // event is what the JVM is told; its fields are those of java/tributary/apache/Channel.java.
 type event struct {
 	Event      string           `json:"event"`
+	Instance   string           `json:"instance,omitempty"`
 	Connector  string           `json:"connector,omitempty"`
 	Task       string           `json:"task,omitempty"`
 	Count      int              `json:"count,omitempty"`
@@ -46,18 +47,19 @@ type sinkRecord struct {
 
 // Channel tells the JVM of the tests what connectors see. Safe for concurrent use.
 type Channel struct {
-	url    string
-	blocks atomic.Int64
+	url string
+	// made counts blocks and handles, for their ids.
+	made atomic.Int64
 
 	mu sync.Mutex
-	// commits are acknowledged records not yet told of, by connector and task.
-	commits map[[2]string]int
+	// commits are acknowledged records not yet told of.
+	commits map[handle]int
 	wake    chan struct{}
 }
 
 // NewChannel returns a channel to the JVM at url. Its Run must run.
 func NewChannel(url string) *Channel {
-	return &Channel{url: url, commits: map[[2]string]int{}, wake: make(chan struct{}, 1)}
+	return &Channel{url: url, commits: map[handle]int{}, wake: make(chan struct{}, 1)}
 }
 
 // Run tells of acknowledged records until ctx ends: who acknowledges them must not wait.
@@ -77,11 +79,13 @@ func (c *Channel) Run(ctx context.Context) error {
 func (c *Channel) flush(ctx context.Context) error {
 	c.mu.Lock()
 	commits := c.commits
-	c.commits = map[[2]string]int{}
+	c.commits = map[handle]int{}
 	c.mu.Unlock()
 	var events []event
-	for who, n := range commits {
-		events = append(events, event{Event: "commits", Connector: who[0], Task: who[1], Count: n})
+	for h, n := range commits {
+		e := h.event("commits")
+		e.Count = n
+		events = append(events, e)
 	}
 	if len(events) == 0 {
 		return nil
@@ -89,10 +93,37 @@ func (c *Channel) flush(ctx context.Context) error {
 	return c.tell(ctx, events...)
 }
 
+// handle stands for one instance of a connector or task. The JVM keeps the handle of the test that an instance was
+// started in: what an instance that is being stopped still tells must not reach the next test, whose connector may have
+// the same name.
+type handle struct {
+	channel                   *Channel
+	connector, task, instance string
+}
+
+// handleOf is for a new instance, whose first event must be its start; task is empty for a connector.
+func (c *Channel) handleOf(connector, task string) handle {
+	return handle{c, connector, task, c.newID()}
+}
+
+// newID is not used by any other worker of the tests.
+func (c *Channel) newID() string {
+	return strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(c.made.Add(1), 10)
+}
+
+func (h handle) event(kind string) event {
+	return event{Event: kind, Instance: h.instance, Connector: h.connector, Task: h.task}
+}
+
+func (h handle) tell(ctx context.Context, kind string) error {
+	return h.channel.tell(ctx, h.event(kind))
+}
+
 // committed counts an acknowledged record; the JVM hears of it a little later.
-func (c *Channel) committed(connector, task string) {
+func (h handle) committed() {
+	c := h.channel
 	c.mu.Lock()
-	c.commits[[2]string{connector, task}]++
+	c.commits[h]++
 	c.mu.Unlock()
 	select {
 	case c.wake <- struct{}{}:
@@ -138,7 +169,7 @@ type block struct {
 
 // arm makes the test wait for this block from now on.
 func (c *Channel) arm(point string) (*block, error) {
-	b := &block{channel: c, point: point, id: strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(c.blocks.Add(1), 10)}
+	b := &block{channel: c, point: point, id: c.newID()}
 	return b, c.tell(context.Background(), event{Event: "arm", Block: b.id, Point: point})
 }
 

@@ -62,16 +62,17 @@ func TestEveryAcknowledgedRecordIsToldOf(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	told := make(chan error, 1)
 	go func() { told <- c.Run(ctx) }()
+	first, second := c.handleOf("c", "c-0"), c.handleOf("c", "c-1")
 	for range 1000 {
-		c.committed("c", "c-0")
+		first.committed()
 	}
-	c.committed("c", "c-1")
+	second.committed()
 	counts := map[string]int{}
 	for counts["c-0"] < 1000 || counts["c-1"] < 1 {
 		<-j.arrived
 		clear(counts)
 		for _, e := range j.heard() {
-			if e.Event != "commits" || e.Connector != "c" {
+			if e.Event != "commits" || e.Connector != "c" || e.Instance != map[string]string{"c-0": first.instance, "c-1": second.instance}[e.Task] || e.Instance == "" {
 				t.Fatalf("heard %+v", e)
 			}
 			counts[e.Task] += e.Count

@@ -13,7 +13,7 @@ import (
 type testableSink struct {
 	channel *Channel
 	config  map[string]string
-	name    string
+	handle  handle
 }
 
 func (s *testableSink) Version() string               { return "some great version" }
@@ -21,16 +21,16 @@ func (s *testableSink) ConfigDef() *connect.ConfigDef { return connect.NewConfig
 func (s *testableSink) NewTask() connect.SinkTask     { return &testableSinkTask{channel: s.channel} }
 
 func (s *testableSink) Start(ctx context.Context, _ connect.ConnectorContext, config map[string]string) error {
-	s.config, s.name = config, config["name"]
-	return s.channel.tell(ctx, event{Event: "connector-start", Connector: s.name})
+	s.config, s.handle = config, s.channel.handleOf(config["name"], "")
+	return s.handle.tell(ctx, "connector-start")
 }
 
 func (s *testableSink) TaskConfigs(_ context.Context, maxTasks int) ([]map[string]string, error) {
-	return taskConfigs(s.config, s.name, maxTasks), nil
+	return taskConfigs(s.config, s.handle.connector, maxTasks), nil
 }
 
 func (s *testableSink) Stop(ctx context.Context) error {
-	return s.channel.tell(ctx, event{Event: "connector-stop", Connector: s.name})
+	return s.handle.tell(ctx, "connector-stop")
 }
 
 // AlterSinkOffsets implements connect.SinkOffsetAlterer.
@@ -40,8 +40,8 @@ func (s *testableSink) AlterSinkOffsets(_ context.Context, config map[string]str
 
 // testableSinkTask tells the JVM of every record, and of what happens to its partitions.
 type testableSinkTask struct {
-	channel       *Channel
-	connector, id string
+	channel *Channel
+	handle  handle
 	// fresh counts the records since the last commit.
 	fresh map[connect.TopicPartition]int
 }
@@ -49,18 +49,14 @@ type testableSinkTask struct {
 // Version implements connect.Versioned.
 func (t *testableSinkTask) Version() string { return "unknown" }
 
-func (t *testableSinkTask) event(kind string) event {
-	return event{Event: kind, Connector: t.connector, Task: t.id}
-}
-
 func (t *testableSinkTask) Start(ctx context.Context, _ connect.SinkTaskContext, config map[string]string) error {
-	t.connector, t.id, t.fresh = config["connector.name"], config["task.id"], map[connect.TopicPartition]int{}
-	return t.channel.tell(ctx, t.event("task-start"))
+	t.handle, t.fresh = t.channel.handleOf(config["connector.name"], config["task.id"]), map[connect.TopicPartition]int{}
+	return t.handle.tell(ctx, "task-start")
 }
 
 // Open implements connect.PartitionOpener.
 func (t *testableSinkTask) Open(ctx context.Context, partitions []connect.TopicPartition) error {
-	e := t.event("assigned")
+	e := t.handle.event("assigned")
 	e.Partitions = topicPartitions(partitions)
 	return t.channel.tell(ctx, e)
 }
@@ -70,7 +66,7 @@ func (t *testableSinkTask) Close(ctx context.Context, partitions []connect.Topic
 	for _, tp := range partitions {
 		delete(t.fresh, tp)
 	}
-	e := t.event("revoked")
+	e := t.handle.event("revoked")
 	e.Partitions = topicPartitions(partitions)
 	return t.channel.tell(ctx, e)
 }
@@ -81,7 +77,7 @@ func (t *testableSinkTask) Put(ctx context.Context, records []*connect.Record) e
 	}
 	events := make([]event, len(records))
 	for i, r := range records {
-		events[i] = t.event("record")
+		events[i] = t.handle.event("record")
 		events[i].Record = &sinkRecord{Topic: r.Topic, Partition: r.Partition, Offset: r.Origin.Offset, Key: text(r.Key), Value: text(r.Value)}
 		t.fresh[connect.TopicPartition{Topic: r.Topic, Partition: r.Partition}]++
 	}
@@ -99,8 +95,8 @@ func text(v any) *string {
 
 // PreCommit implements connect.PreCommitter.
 func (t *testableSinkTask) PreCommit(ctx context.Context, offsets map[connect.TopicPartition]int64) (map[connect.TopicPartition]int64, error) {
-	e := t.event("committed")
-	commits := t.event("commits")
+	e := t.handle.event("committed")
+	commits := t.handle.event("commits")
 	for tp := range offsets {
 		e.Partitions = append(e.Partitions, topicPartition{tp.Topic, tp.Partition})
 		commits.Count += t.fresh[tp]
@@ -110,7 +106,7 @@ func (t *testableSinkTask) PreCommit(ctx context.Context, offsets map[connect.To
 }
 
 func (t *testableSinkTask) Stop(ctx context.Context) error {
-	return t.channel.tell(ctx, t.event("task-stop"))
+	return t.handle.tell(ctx, "task-stop")
 }
 
 // errantSink is ErrantRecordSinkConnector: its tasks refuse every record, half of them at once and half a little later.
@@ -134,7 +130,7 @@ func (t *errantSinkTask) Start(ctx context.Context, tc connect.SinkTaskContext, 
 }
 
 func (t *errantSinkTask) Put(ctx context.Context, records []*connect.Record) error {
-	e := t.event("records")
+	e := t.handle.event("records")
 	cause := errors.New("This record is errant")
 	for _, r := range records {
 		e.Count++

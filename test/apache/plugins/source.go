@@ -31,7 +31,7 @@ func number(config map[string]string, key string, otherwise int64) (int64, error
 type testableSource struct {
 	channel *Channel
 	config  map[string]string
-	name    string
+	handle  handle
 }
 
 func (s *testableSource) Version() string               { return "some great version" }
@@ -39,8 +39,8 @@ func (s *testableSource) ConfigDef() *connect.ConfigDef { return connect.NewConf
 func (s *testableSource) NewTask() connect.SourceTask   { return &testableSourceTask{channel: s.channel} }
 
 func (s *testableSource) Start(ctx context.Context, _ connect.ConnectorContext, config map[string]string) error {
-	s.config, s.name = config, config["name"]
-	if err := s.channel.tell(ctx, event{Event: "connector-start", Connector: s.name}); err != nil {
+	s.config, s.handle = config, s.channel.handleOf(config["name"], "")
+	if err := s.handle.tell(ctx, "connector-start"); err != nil {
 		return err
 	}
 	if config["connector.start.inject.error"] == "true" {
@@ -54,7 +54,7 @@ func (s *testableSource) TaskConfigs(_ context.Context, maxTasks int) ([]map[str
 	if err != nil {
 		return nil, err
 	}
-	return taskConfigs(s.config, s.name, int(tasks)), nil
+	return taskConfigs(s.config, s.handle.connector, int(tasks)), nil
 }
 
 // taskConfigs gives each task the connector's configuration and an id.
@@ -68,7 +68,7 @@ func taskConfigs(config map[string]string, name string, n int) []map[string]stri
 }
 
 func (s *testableSource) Stop(ctx context.Context) error {
-	if err := s.channel.tell(ctx, event{Event: "connector-stop", Connector: s.name}); err != nil {
+	if err := s.handle.tell(ctx, "connector-stop"); err != nil {
 		return err
 	}
 	if s.config["connector.stop.inject.error"] == "true" {
@@ -100,12 +100,13 @@ func (s *testableSource) CanDefineTransactionBoundaries(config map[string]string
 
 // testableSourceTask sends records whose keys, values and offsets are the numbers from 1 or from where it left off.
 type testableSourceTask struct {
-	channel              *Channel
-	connector, id, topic string
-	partition            *connect.SourcePartition
-	sent, first, max     int64
-	perPoll, perSecond   int64
-	began                time.Time
+	channel            *Channel
+	handle             handle
+	id, topic          string
+	partition          *connect.SourcePartition
+	sent, first, max   int64
+	perPoll, perSecond int64
+	began              time.Time
 
 	// Where the task defines its transactions, their sizes follow the Fibonacci numbers: those that end at an even
 	// number are aborted.
@@ -117,7 +118,8 @@ type testableSourceTask struct {
 func (t *testableSourceTask) Version() string { return "unknown" }
 
 func (t *testableSourceTask) Start(ctx context.Context, tc connect.TaskContext, config map[string]string) error {
-	t.connector, t.id, t.topic = config["connector.name"], config["task.id"], config["topic"]
+	t.id, t.topic = config["task.id"], config["topic"]
+	t.handle = t.channel.handleOf(config["connector.name"], t.id)
 	if t.topic == "" {
 		t.topic = "sequential-topic"
 	}
@@ -141,7 +143,7 @@ func (t *testableSourceTask) Start(ctx context.Context, tc connect.TaskContext, 
 	t.sent, t.began = t.first, time.Now()
 	t.transactions, t.prior, t.border = connect.TransactionContextOf(tc), 0, 1
 	t.nextBorder()
-	if err := t.channel.tell(ctx, event{Event: "task-start", Connector: t.connector, Task: t.id}); err != nil {
+	if err := t.handle.tell(ctx, "task-start"); err != nil {
 		return err
 	}
 	if config["task-"+t.id+".start.inject.error"] == "true" {
@@ -170,7 +172,9 @@ func (t *testableSourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord,
 		}
 	}
 	n := min(t.max-t.sent, t.perPoll)
-	if err := t.channel.tell(ctx, event{Event: "records", Connector: t.connector, Task: t.id, Count: int(n)}); err != nil {
+	sending := t.handle.event("records")
+	sending.Count = int(n)
+	if err := t.channel.tell(ctx, sending); err != nil {
 		return nil, err
 	}
 	out := make([]*connect.SourceRecord, n)
@@ -222,11 +226,11 @@ var int64Schema = &connect.Schema{Type: connect.Int64}
 
 // CommitRecord implements connect.RecordCommitter.
 func (t *testableSourceTask) CommitRecord(*connect.SourceRecord, *connect.RecordMetadata) {
-	t.channel.committed(t.connector, t.id)
+	t.handle.committed()
 }
 
 func (t *testableSourceTask) Stop(ctx context.Context) error {
-	return t.channel.tell(ctx, event{Event: "task-stop", Connector: t.connector, Task: t.id})
+	return t.handle.tell(ctx, "task-stop")
 }
 
 // sleep waits, unless the task is to stop.

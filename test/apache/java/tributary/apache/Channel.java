@@ -35,6 +35,9 @@ final class Channel {
     private final HttpServer server;
     private final Map<String, Block> blocks = new ConcurrentHashMap<>();
     private final Map<String, CountDownLatch> orders = new ConcurrentHashMap<>();
+    /** The handles of the instances that were started, as connectors of this JVM would keep them. */
+    private final Map<String, ConnectorHandle> connectors = new ConcurrentHashMap<>();
+    private final Map<String, TaskHandle> tasks = new ConcurrentHashMap<>();
 
     /** The one channel of this JVM; it ends with it. */
     static final Channel INSTANCE = new Channel();
@@ -89,9 +92,9 @@ final class Channel {
             case "obeyed" -> orders.remove(event.path("order").asText()).countDown();
             case "arm" -> blocks.put(event.path("block").asText(), new Block(event.path("point").textValue()));
             case "block" -> blocks.get(event.path("block").asText()).maybeBlockOn(event.path("point").asText());
-            case "connector-start" -> connector(event).recordConnectorStart();
-            case "connector-stop" -> connector(event).recordConnectorStop();
-            case "task-start" -> task(event).recordTaskStart();
+            case "connector-start" -> startedConnector(event).recordConnectorStart();
+            case "connector-stop" -> instance(connectors, event).recordConnectorStop();
+            case "task-start" -> startedTask(event).recordTaskStart();
             case "task-stop" -> task(event).recordTaskStop();
             case "records" -> task(event).record(event.path("count").asInt());
             case "commits" -> task(event).commit(event.path("count").asInt());
@@ -103,12 +106,28 @@ final class Channel {
         }
     }
 
-    private static ConnectorHandle connector(JsonNode event) {
-        return RuntimeHandles.get().connectorHandle(event.path("connector").asText());
+    private ConnectorHandle startedConnector(JsonNode event) {
+        ConnectorHandle handle = RuntimeHandles.get().connectorHandle(event.path("connector").asText());
+        connectors.put(event.path("instance").asText(), handle);
+        return handle;
     }
 
-    private static TaskHandle task(JsonNode event) {
-        return connector(event).taskHandle(event.path("task").asText());
+    private TaskHandle startedTask(JsonNode event) {
+        TaskHandle handle = RuntimeHandles.get().connectorHandle(event.path("connector").asText()).taskHandle(event.path("task").asText());
+        tasks.put(event.path("instance").asText(), handle);
+        return handle;
+    }
+
+    private TaskHandle task(JsonNode event) {
+        return instance(tasks, event);
+    }
+
+    private static <T> T instance(Map<String, T> started, JsonNode event) {
+        T handle = started.get(event.path("instance").asText());
+        if (handle == null) {
+            throw new IllegalArgumentException("This was not started: " + event);
+        }
+        return handle;
     }
 
     private static List<TopicPartition> partitions(JsonNode event) {

@@ -27,14 +27,15 @@ import java.util.stream.Stream;
 /**
  * A Tributary program that runs as a process of its own in the place of a Java worker.
  *
- * <p>The runner says by system properties where the programs are ({@code tributary.bin}) and where their logs go
- * ({@code tributary.logs}). A process never outlives the tests: a hook ends those that a test has left behind.
+ * <p>The runner says by system properties where the programs are ({@code tributary.bin}), where their logs go
+ * ({@code tributary.logs}), and which settings they have where a test does not choose ({@code tributary.default.KEY}). A process never outlives the tests: a hook ends those that a test has left behind.
  */
 public final class WorkerProcess {
     /** How long a program may take to open its REST API. The test's own limit for a worker is longer. */
     private static final Duration START = Duration.ofMinutes(2);
     /** How long a program may take to end once asked; then it is killed, and the test fails. */
     private static final Duration STOP = Duration.ofMinutes(1);
+    private static final String DEFAULT = "tributary.default.";
     private static final Pattern ADVERTISED = Pattern.compile("REST server advertises url=\"?(\\S+?)\"?(?:\\s|$)");
     private static final AtomicInteger COUNT = new AtomicInteger();
     private static final Set<Process> RUNNING = ConcurrentHashMap.newKeySet();
@@ -70,6 +71,8 @@ public final class WorkerProcess {
             Path directory = Files.createTempDirectory("tributary-apache");
             Path file = directory.resolve("worker.properties");
             Properties text = new Properties();
+            System.getProperties().stringPropertyNames().stream().filter(key -> key.startsWith(DEFAULT))
+                    .forEach(key -> text.put(key.substring(DEFAULT.length()), System.getProperty(key)));
             text.putAll(properties);
             try (OutputStream out = Files.newOutputStream(file)) {
                 text.store(out, null);
