@@ -313,7 +313,7 @@ func (t *CheckpointTask) syncGroup(ctx context.Context, group string) error {
 		return nil // a consumer joined a moment ago: the group is its own again
 	}
 	if err == nil {
-		t.logger.Info("Committed translated offsets on the target", "group", group, "state", state, "partitions", len(toSet))
+		t.logger.Debug("Committed translated offsets on the target", "group", group, "state", state, "partitions", len(toSet))
 	}
 	return err
 }

@@ -33,10 +33,10 @@ type worker struct {
 var listening = regexp.MustCompile(`REST server listening listener=\S* address=(\S+)`)
 
 // startMaker starts connect-mirror-maker on the text of its file, and waits until its REST API listens. Nodes find
-// each other on this machine.
+// each other on this machine. The API is on a free port, for the usual one may be another test's.
 func startMaker(t *testing.T, file string) *worker {
 	t.Helper()
-	return start(t, "connect-mirror-maker", "mm2.properties", "rest.advertised.host.name=127.0.0.1\n"+file)
+	return start(t, "connect-mirror-maker", "mm2.properties", "rest.advertised.host.name=127.0.0.1\nlisteners=http://127.0.0.1:0\n"+file)
 }
 
 // startDistributed starts connect-distributed with the worker's properties, on a free port where they name no listeners.

@@ -168,13 +168,20 @@ func (c *Client) CommittedOffsets(group string) map[string]map[int32]int64 {
 	c.tb.Helper()
 	ctx, cancel := c.callContext()
 	defer cancel()
-	fetched, err := c.admin.FetchOffsets(ctx, group)
-	if err == nil {
-		err = fetched.Error()
-	}
-	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
-		c.tb.Fatalf("fetch offsets of group %s: %v", group, err)
-	}
+	var fetched kadm.OffsetResponses
+	Await(c.tb, callTimeout, "the offsets of group "+group, func() (bool, string) {
+		var err error
+		if fetched, err = c.admin.FetchOffsets(ctx, group); err == nil {
+			err = fetched.Error()
+		}
+		switch {
+		case errors.Is(err, kerr.CoordinatorNotAvailable), errors.Is(err, kerr.CoordinatorLoadInProgress): // of a cluster that has just begun
+			return false, err.Error()
+		case err != nil && !errors.Is(err, kerr.GroupIDNotFound):
+			c.tb.Fatalf("fetch offsets of group %s: %v", group, err)
+		}
+		return true, ""
+	})
 	committed := map[string]map[int32]int64{}
 	fetched.Each(func(response kadm.OffsetResponse) {
 		if response.At < 0 {
