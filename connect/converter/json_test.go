@@ -2,14 +2,13 @@ package converter
 
 import (
 	"math"
-	"math/big"
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
 	"tributary/connect"
+	"tributary/connect/internal/drawn"
 )
 
 func newJSON(t testing.TB, settings ...string) *JSON {
@@ -24,97 +23,6 @@ func newJSON(t testing.TB, settings ...string) *JSON {
 		t.Fatal(err)
 	}
 	return c
-}
-
-// anySchema draws a schema, nested at most depth levels.
-func anySchema(t *rapid.T, depth int) *connect.Schema {
-	types := []*connect.Schema{
-		connect.Int8Schema, connect.Int16Schema, connect.Int32Schema, connect.Int64Schema, connect.Float32Schema, connect.Float64Schema,
-		connect.BooleanSchema, connect.StringSchema, connect.BytesSchema, connect.DateSchema, connect.TimeSchema, connect.TimestampSchema, connect.DecimalSchema(3),
-	}
-	n := rapid.IntRange(0, len(types)+2).Draw(t, "type")
-	var s *connect.Schema
-	switch {
-	case n < len(types):
-		s = types[n]
-	case depth == 0:
-		s = connect.StringSchema
-	case n == len(types):
-		s = connect.ArrayOf(anySchema(t, depth-1))
-	case n == len(types)+1:
-		s = connect.MapOf(rapid.SampledFrom(types[:8]).Draw(t, "keys"), anySchema(t, depth-1))
-	default:
-		s = connect.StructOf()
-		for range rapid.IntRange(0, 4).Draw(t, "fields") {
-			name := rapid.StringN(1, 8, -1).Draw(t, "name")
-			if s.FieldIndex(name) < 0 {
-				s = s.WithField(name, anySchema(t, depth-1))
-			}
-		}
-		s = s.WithName(rapid.SampledFrom([]string{"", "a.B"}).Draw(t, "schema name"))
-	}
-	if rapid.Bool().Draw(t, "optional") {
-		s = s.AsOptional()
-	}
-	return s
-}
-
-func anyValue(t *rapid.T, s *connect.Schema) any {
-	if s.Optional && rapid.IntRange(0, 4).Draw(t, "null") == 0 {
-		return nil
-	}
-	switch s.Name {
-	case connect.DateName:
-		return connect.DateFromDays(rapid.Int32().Draw(t, "date"))
-	case connect.TimeName:
-		return time.UnixMilli(rapid.Int64Range(0, 86400000).Draw(t, "time")).UTC()
-	case connect.TimestampName:
-		return time.UnixMilli(rapid.Int64().Draw(t, "timestamp")).UTC()
-	case connect.DecimalName:
-		return connect.NewDecimal(big.NewInt(rapid.Int64().Draw(t, "decimal")), 3)
-	}
-	switch s.Type {
-	case connect.Int8:
-		return rapid.Int8().Draw(t, "int8")
-	case connect.Int16:
-		return rapid.Int16().Draw(t, "int16")
-	case connect.Int32:
-		return rapid.Int32().Draw(t, "int32")
-	case connect.Int64:
-		return rapid.Int64().Draw(t, "int64")
-	case connect.Float32:
-		return rapid.Float32().Draw(t, "float32")
-	case connect.Float64:
-		return rapid.Float64().Draw(t, "float64")
-	case connect.Boolean:
-		return rapid.Bool().Draw(t, "bool")
-	case connect.String:
-		return rapid.String().Draw(t, "string")
-	case connect.Bytes:
-		return rapid.SliceOfN(rapid.Byte(), 0, 9).Draw(t, "bytes")
-	case connect.Array:
-		list := []any{}
-		for range rapid.IntRange(0, 3).Draw(t, "elements") {
-			list = append(list, anyValue(t, s.Elements))
-		}
-		return list
-	case connect.Map:
-		entries := connect.MapEntries{}
-		for range rapid.IntRange(0, 3).Draw(t, "entries") {
-			key := anyValue(t, s.Keys.AsRequired())
-			if _, isFloat := key.(float64); !isFloat {
-				entries.Put(key, anyValue(t, s.Elements))
-			}
-		}
-		return entries
-	}
-	out := connect.NewStruct(s)
-	for i, f := range s.Fields {
-		if err := out.PutAt(i, anyValue(t, f.Schema)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return out
 }
 
 // withoutNegativeZero gives floats the one zero that Java's reader knows.
@@ -142,8 +50,8 @@ func withoutNegativeZero(v any) any {
 
 func TestWhatJSONWroteItReadsBackWithItsSchema(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		schema := anySchema(rt, 3)
-		value := withoutNegativeZero(anyValue(rt, schema))
+		schema := drawn.Shape{}.Schema(rt, 3)
+		value := withoutNegativeZero(drawn.Value(rt, schema))
 		c := newJSON(t)
 		data, err := c.FromConnectData("t", nil, schema, value)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"tributary/connect/converter"
+	"tributary/connect/converter/avro"
 	"tributary/connect/plugin"
 	"tributary/connect/predicate"
 	"tributary/connect/transform"
@@ -19,6 +20,7 @@ import (
 func Plugins() []plugin.Plugin {
 	return slices.Concat(
 		mirror.Plugins(buildinfo.Version), file.Plugins(buildinfo.Version), verifiable.Plugins(buildinfo.Version),
-		converter.Plugins(buildinfo.Version), transform.Plugins(buildinfo.Version), predicate.Plugins(buildinfo.Version),
+		converter.Plugins(buildinfo.Version), avro.Plugins(buildinfo.Version),
+		transform.Plugins(buildinfo.Version), predicate.Plugins(buildinfo.Version),
 	)
 }
