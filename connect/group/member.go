@@ -59,6 +59,8 @@ type Member struct {
 	mu     sync.Mutex
 	wishes wishes
 	owners owners
+	lost   time.Time     // when contact was lost; zero while there is some
+	back   chan struct{} // closed when there is contact again
 
 	// What follows belongs to the member's goroutine.
 
@@ -166,6 +168,28 @@ func (m *Member) MemberDeparted(memberID string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.wishes.departed[memberID] = true
+}
+
+// Contact is the zero time while the coordinator answers; else it is when it was first
+// missed, and back is closed when it answers again.
+func (m *Member) Contact() (lost time.Time, back <-chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lost, m.back
+}
+
+// setContact notes whether the coordinator answers.
+func (m *Member) setContact(answers bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case answers == m.lost.IsZero():
+	case answers:
+		close(m.back)
+		m.lost, m.back = time.Time{}, nil
+	default:
+		m.lost, m.back = time.Now(), make(chan struct{})
+	}
 }
 
 // OwnerURL is the worker that runs a connector (Task -1) or task, "" when it is

@@ -275,13 +275,17 @@ func TestWorkStopsWhenTheSessionEndsAndNotEarlier(t *testing.T) {
 	for _, silent := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			c := newCluster(t, six())
-			w1, _ := c.start("w1")
+			w1, m1 := c.start("w1")
 			c.settledOn(map[string]int{"w1": 6})
 			w1.takeEvents()
 			beats := w1.line.count("heartbeat")
 			await(t, "a heartbeat", time.Minute, func() bool { return w1.line.count("heartbeat") > beats })
 			kept := time.Now()
 			w1.line.set(func(l *line) { l.cut, l.silent = !silent, silent })
+
+			if lost, _ := m1.Contact(); !lost.IsZero() {
+				t.Errorf("contact was lost %v before the coordinator was gone", time.Since(lost))
+			}
 
 			pass(sessionTimeout - 100*time.Millisecond)
 			diff(t, "w1 before its session ends", []string(nil), w1.takeEvents())
@@ -295,8 +299,22 @@ func TestWorkStopsWhenTheSessionEndsAndNotEarlier(t *testing.T) {
 				t.Errorf("said %d times that the coordinator cannot be reached: %q", len(got), got)
 			}
 
+			lost, back := m1.Contact()
+			if gone := lost.Sub(kept); gone <= 0 || gone > sessionTimeout {
+				t.Errorf("contact was lost %v after the last heartbeat, want within the session", gone)
+			}
+			select {
+			case <-back:
+				t.Error("contact is back while the coordinator is gone")
+			default:
+			}
+
 			w1.line.set(func(l *line) { l.cut, l.silent = false, false })
 			c.settledOn(map[string]int{"w1": 6})
+			<-back
+			if lost, _ := m1.Contact(); !lost.IsZero() {
+				t.Error("contact is not back when the coordinator is")
+			}
 			diff(t, "reported as held", []string(nil), items(allocation(t, last(c.broker.joins(), "w1")).Assigned))
 			if len(c.log.with("answers again")) != 1 {
 				t.Error("did not say once that the coordinator answers again")

@@ -24,6 +24,7 @@ type session struct {
 func (m *Member) keptAt(at time.Time) {
 	m.session.kept, m.session.extended, m.session.left = at, false, time.Time{}
 	m.retries.attempts = 0
+	m.setContact(true)
 	if m.retries.told != refused {
 		m.recovered()
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"tributary/connect"
 	"tributary/connect/group/assign"
@@ -78,6 +79,9 @@ func (s *Solo) Suspend(string) {
 
 // Settled has no meaning without others to place revoked work on.
 func (s *Solo) Settled() {}
+
+// Contact is never lost: there is nobody to lose.
+func (s *Solo) Contact() (lost time.Time, back <-chan struct{}) { return time.Time{}, nil }
 
 // MemberDeparted has no meaning either: there are no others.
 func (s *Solo) MemberDeparted(string) {}

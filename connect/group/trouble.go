@@ -67,6 +67,7 @@ func (m *Member) note(err error) {
 		m.forget()
 	case kind == unreachable:
 		m.found = false
+		m.setContact(false)
 	}
 	m.retries.attempts++
 	if kind == passing {

@@ -3,7 +3,8 @@ package herder
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -17,9 +18,16 @@ type StageReporter interface {
 // StageInitializing is what a worker does until its herder's loop runs.
 const StageInitializing = "initializing and reading to the end of internal topics"
 
-// Stages remembers the last thing that somebody did for which others may have to wait.
-// Safe for concurrent use; the zero value has done nothing.
-type Stages struct{ last atomic.Pointer[stage] }
+// StageJoining is what a worker does that is no member of its group, or has lost it.
+const StageJoining = "ensuring membership in the cluster"
+
+// Stages remembers what is being done for which others may have to wait, and what was
+// done last. Safe for concurrent use; the zero value has done nothing.
+type Stages struct {
+	mu   sync.Mutex
+	open []*stage // in the order in which they began
+	last *stage   // of those that ended, the one that began last
+}
 
 type stage struct {
 	what         string
@@ -28,33 +36,50 @@ type stage struct {
 
 // Enter begins a stage; the returned function ends it.
 func (s *Stages) Enter(what string) func() {
-	began := &stage{what: what, began: time.Now()}
-	s.last.Store(began)
-	return func() {
-		ended := *began
-		ended.ended = time.Now()
-		s.last.CompareAndSwap(began, &ended)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	entered := &stage{what: what, began: time.Now()}
+	s.open = append(s.open, entered)
+	return func() { s.leave(entered) }
+}
+
+func (s *Stages) leave(ended *stage) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !ended.ended.IsZero() {
+		return
+	}
+	ended.ended = time.Now()
+	s.open = slices.DeleteFunc(s.open, func(o *stage) bool { return o == ended })
+	if s.last == nil || !ended.began.Before(s.last.began) {
+		s.last = ended
 	}
 }
 
-// String is the sentence for the last stage, "" if there was none.
+// String is the sentence for the stage that began last of those that have not ended, else
+// for the last one; "" if there was none.
 func (s *Stages) String() string {
-	last := s.last.Load()
-	switch {
-	case last == nil:
-		return ""
-	case last.ended.IsZero():
-		return CurrentStage(last.what, last.began)
+	if current := s.Current(); current != "" {
+		return current
 	}
-	return fmt.Sprintf("The last operation the worker completed was %s, which began at %s and completed at %s.", last.what, instant(last.began), instant(last.ended))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == nil {
+		return ""
+	}
+	return fmt.Sprintf("The last operation the worker completed was %s, which began at %s and completed at %s.", s.last.what, instant(s.last.began), instant(s.last.ended))
 }
 
-// Current is the sentence for a stage that has not ended, "" if there is none.
+// Current is the sentence for the stage that began last of those that have not ended, ""
+// if there is none.
 func (s *Stages) Current() string {
-	if last := s.last.Load(); last != nil && last.ended.IsZero() {
-		return CurrentStage(last.what, last.began)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.open) == 0 {
+		return ""
 	}
-	return ""
+	current := s.open[len(s.open)-1]
+	return CurrentStage(current.what, current.began)
 }
 
 // CurrentStage is the sentence for a stage that has not ended.

@@ -284,7 +284,7 @@ func TestTaskOfAConnectorWithTooManyTasksFailsUnlessThatIsNotEnforced(t *testing
 			synctest.Wait()
 		}
 		expect(t, "events", b.events.take(), "c-0 FAILED, c-1 RUNNING")
-		if want := "The connector c has generated 3 tasks, but tasks.max allows at most 2"; !strings.HasPrefix(b.events.lastTrace(), want) {
+		if want := "The connector c has generated 3 tasks, which is greater than 2, the maximum number of tasks it is configured to create. "; !strings.HasPrefix(b.events.lastTrace(), want) {
 			t.Errorf("trace: %s", b.events.lastTrace())
 		}
 		b.settle(t)

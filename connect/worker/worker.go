@@ -311,7 +311,8 @@ type TooManyTasksError struct {
 }
 
 func (e *TooManyTasksError) Error() string {
-	return fmt.Sprintf("The connector %s has generated %d tasks, but tasks.max allows at most %d; raise tasks.max, or set tasks.max.enforce=false to allow it for now",
+	return fmt.Sprintf("The connector %s has generated %d tasks, which is greater than %d, the maximum number of tasks it is configured to create. "+
+		"Raise tasks.max, or set tasks.max.enforce=false to allow it for now",
 		e.Connector, e.Tasks, e.Max)
 }
 

@@ -47,6 +47,8 @@ type hubMember struct {
 	snapshot *protocol.Assignment
 	wants    bool
 	away     bool
+	lost     time.Time
+	back     chan struct{}
 }
 
 func newHub() *hub { return &hub{departed: map[string]bool{}, wake: make(chan struct{}, 1)} }
@@ -162,6 +164,25 @@ func (m *hubMember) Settled() {
 	if m.snapshot != nil && !m.snapshot.Revoked.Empty() {
 		m.snapshot.Revoked = assign.Work{}
 		m.Rejoin("revoked")
+	}
+}
+
+func (m *hubMember) Contact() (lost time.Time, back <-chan struct{}) {
+	m.hub.mu.Lock()
+	defer m.hub.mu.Unlock()
+	return m.lost, m.back
+}
+
+// lose takes the coordinator away until the function it returns is called.
+func (m *hubMember) lose() (found func()) {
+	m.hub.mu.Lock()
+	defer m.hub.mu.Unlock()
+	m.lost, m.back = time.Now(), make(chan struct{})
+	return func() {
+		m.hub.mu.Lock()
+		defer m.hub.mu.Unlock()
+		close(m.back)
+		m.lost = time.Time{}
 	}
 }
 

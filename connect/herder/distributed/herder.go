@@ -68,6 +68,9 @@ type Group interface {
 	// MemberDeparted says that another worker has stopped for good, so that its work need
 	// not wait for its return.
 	MemberDeparted(memberID string)
+	// Contact is the zero time while the group answers; else it is when contact was lost,
+	// and back is closed when there is some again.
+	Contact() (lost time.Time, back <-chan struct{})
 	// OwnerURL is the worker that runs a connector (Task -1) or task, as far as the
 	// leader knows; "" when it is unknown or this worker does not lead.
 	OwnerURL(id connect.TaskID) string
@@ -221,7 +224,7 @@ func (h *Herder) Run(ctx context.Context) error {
 	serving.Go(func() { h.loop.run(runCtx) })
 	serving.Go(func() { h.writer.run(runCtx, &h.stages) })
 	h.opts.Group.Start(runCtx, h)
-	joining := h.stages.Enter("ensuring membership in the cluster")
+	joining := h.stages.Enter(herder.StageJoining)
 	h.background.Go(func() {
 		select {
 		case <-h.ready:

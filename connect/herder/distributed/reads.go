@@ -36,7 +36,11 @@ func (h *Herder) Health(ctx context.Context) error {
 	default:
 		return &herder.NotReadyError{Message: "Worker is still starting up."}
 	}
-	return h.call(ctx, func() {})
+	if err := h.call(ctx, func() {}); err != nil {
+		return err
+	}
+	// A worker that writes nothing, or that has lost its group, cannot do much either.
+	return h.write(ctx, "", func(context.Context) error { return nil })
 }
 
 // Connectors implements herder.Herder.

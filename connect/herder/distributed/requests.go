@@ -46,18 +46,25 @@ func (h *Herder) PutConnectorConfig(ctx context.Context, connector string, confi
 	if err := h.requireLeader(); err != nil {
 		return false, api.ConnectorInfo{}, err
 	}
-	err = h.writeAsLeader(ctx, "writing a config for connector "+connector+" to the config topic", func(ctx context.Context) error {
-		created = !h.snapshot().Contains(connector)
-		if !created && !allowReplace {
+	var written struct { // by the writer, which may go on when this request has ended
+		created bool
+		info    api.ConnectorInfo
+	}
+	err = h.writeAsLeader(ctx, "writing a config for connector "+connector+" to the config topic", func(ctx context.Context) (err error) {
+		written.created = !h.snapshot().Contains(connector)
+		if !written.created && !allowReplace {
 			return &herder.AlreadyExistsError{Connector: connector}
 		}
 		if err := h.opts.Configs.PutConnectorConfig(ctx, connector, maps.Clone(config), initial); err != nil {
 			return fmt.Errorf("Error writing connector configuration to Kafka: %w", err)
 		}
-		info, err = h.info(h.snapshot(), connector)
+		written.info, err = h.info(h.snapshot(), connector)
 		return err
 	})
-	return created, info, err
+	if err != nil {
+		return false, api.ConnectorInfo{}, err
+	}
+	return written.created, written.info, nil
 }
 
 // check validates a configuration that is about to be written.
@@ -107,22 +114,28 @@ func (h *Herder) PatchConnectorConfig(ctx context.Context, connector string, pat
 		if err := h.check(ctx, patched); err != nil {
 			return info, err
 		}
-		done := false
-		err := h.writeAsLeader(ctx, "writing a config for connector "+connector+" to the config topic", func(ctx context.Context) error {
+		var written struct { // by the writer, which may go on when this request has ended
+			done bool
+			info api.ConnectorInfo
+		}
+		err := h.writeAsLeader(ctx, "writing a config for connector "+connector+" to the config topic", func(ctx context.Context) (err error) {
 			// The check took place outside of the writer: it may ask the connector, which is
 			// slow. What was written meanwhile must not be undone.
 			if now, ok := h.snapshot().RawConnectorConfig(connector); !ok || !sameConfig(now, current) {
 				return nil
 			}
-			done = true
+			written.done = true
 			if err := h.opts.Configs.PutConnectorConfig(ctx, connector, patched, nil); err != nil {
 				return fmt.Errorf("Error writing connector configuration to Kafka: %w", err)
 			}
-			info, err = h.info(h.snapshot(), connector)
+			written.info, err = h.info(h.snapshot(), connector)
 			return err
 		})
-		if done || err != nil {
+		if err != nil {
 			return info, err
+		}
+		if written.done {
+			return written.info, nil
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (h *Herder) BeforeJoin(ctx context.Context) {
 	case <-quiet:
 	case <-ctx.Done():
 	}
-	if err := h.opts.Statuses.Flush(ctx); err != nil && ctx.Err() == nil {
+	if err := h.flushStatuses(ctx); err != nil && ctx.Err() == nil {
 		h.log.Warn("Could not write all statuses before joining", "error", err)
 	}
 }
@@ -75,7 +75,7 @@ func (h *Herder) Revoke(ctx context.Context, work assign.Work) {
 	case <-h.ended:
 		return
 	}
-	if err := h.opts.Statuses.Flush(ctx); err != nil && ctx.Err() == nil {
+	if err := h.flushStatuses(ctx); err != nil && ctx.Err() == nil {
 		h.log.Warn("Could not write the statuses of revoked work", "error", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"tributary/connect/herder"
 	"tributary/storage"
@@ -23,7 +24,11 @@ type job struct {
 
 func newWriter() *writer { return &writer{jobs: make(chan *job)} }
 
-// run executes jobs until ctx ends, which also ends the job in progress.
+// writeLimit is how long a write that has begun may take, as in Java.
+const writeLimit = 30 * time.Second
+
+// run executes jobs until ctx ends, which also ends the job in progress. A job that has
+// begun is not cut off when its caller gives up: its records may be on their way.
 func (w *writer) run(ctx context.Context, stages *herder.Stages) {
 	for {
 		select {
@@ -34,9 +39,12 @@ func (w *writer) run(ctx context.Context, stages *herder.Stages) {
 				j.done <- err
 				continue
 			}
-			jobCtx, cancel := context.WithCancel(j.ctx)
+			jobCtx, cancel := context.WithTimeout(context.WithoutCancel(j.ctx), writeLimit)
 			stop := context.AfterFunc(ctx, cancel)
-			leave := stages.Enter(j.what)
+			leave := func() {}
+			if j.what != "" {
+				leave = stages.Enter(j.what)
+			}
 			j.done <- j.work(jobCtx)
 			leave()
 			stop()
@@ -45,10 +53,14 @@ func (w *writer) run(ctx context.Context, stages *herder.Stages) {
 	}
 }
 
-// write has the writer do what it takes after all that was queued before. what names
-// the work for those who wait. A caller whose ctx ends stops waiting; work that had
-// begun sees the end of its context.
+// write has the writer do what it takes after all that was queued before, once the group
+// can be reached. what names the work for those who wait; "" is nothing to tell of. A
+// caller whose ctx ends stops waiting, while work that has begun goes on: it must not
+// touch what the caller returns unless write was successful.
 func (h *Herder) write(ctx context.Context, what string, work func(ctx context.Context) error) error {
+	if err := h.awaitContact(ctx); err != nil {
+		return err
+	}
 	j := &job{ctx: ctx, what: what, work: work, done: make(chan error, 1)}
 	select {
 	case h.writer.jobs <- j:

@@ -1,0 +1,151 @@
+package distributed
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tributary/connect/herder"
+	"tributary/storage"
+)
+
+// stalledConfigs is a config topic that takes no connector's configuration until stall is closed, whoever has given up.
+type stalledConfigs struct {
+	storage.ConfigStore
+	stall chan struct{}
+}
+
+func (s *stalledConfigs) PutConnectorConfig(ctx context.Context, connector string, config storage.ConnectorConfig, target *storage.TargetState) error {
+	select {
+	case <-s.stall:
+		return s.ConfigStore.PutConnectorConfig(ctx, connector, config, target)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// stalledStatuses is a status topic that takes nothing until stall is closed.
+type stalledStatuses struct {
+	storage.StatusStore
+	stall chan struct{}
+}
+
+func (s *stalledStatuses) Flush(ctx context.Context) error {
+	select {
+	case <-s.stall:
+		return s.StatusStore.Flush(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// within bounds something by a second.
+func within(t *testing.T, f func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	return f(ctx)
+}
+
+func expectStage(t *testing.T, h *Herder, what string) {
+	t.Helper()
+	if got := h.Stage(); !strings.HasPrefix(got, "The worker is currently "+what+", which began at ") {
+		t.Errorf("the stage is %q, want %s", got, what)
+	}
+}
+
+func TestAWorkerWithoutItsGroupIsNotHealthyAndWritesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		flush := make(chan struct{})
+		var member *hubMember
+		h := c.start("a", func(o *Options, _ *runner) {
+			member = o.Group.(*hubMember)
+			o.Statuses = &stalledStatuses{o.Statuses, flush}
+		})
+		close(flush)
+		synctest.Wait()
+		if err := within(t, h.Health); err != nil {
+			t.Fatalf("before: %v", err)
+		}
+
+		found := member.lose()
+		if err := within(t, h.Health); err != context.DeadlineExceeded {
+			t.Errorf("health without a group: %v", err)
+		}
+		err := within(t, func(ctx context.Context) error {
+			_, _, err := h.PutConnectorConfig(ctx, "x", config("v", "1"), nil, true)
+			return err
+		})
+		if err != context.DeadlineExceeded || h.snapshot().Contains("x") {
+			t.Errorf("a write without a group: %v; written is %v", err, h.snapshot().Connectors())
+		}
+		expectStage(t, h, herder.StageJoining)
+
+		found()
+		if err := within(t, h.Health); err != nil {
+			t.Errorf("afterwards: %v", err)
+		}
+		c.put(t.Context(), "x", config("n", "1", "v", "1"))
+		c.expectTasks("x", 1, "1")
+	})
+}
+
+func TestAWorkerThatIsFlushingStatusesSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		statuses := &stalledStatuses{stall: make(chan struct{})}
+		h := c.start("a", func(o *Options, _ *runner) {
+			statuses.StatusStore, o.Statuses = o.Statuses, statuses
+		})
+		synctest.Wait() // it is about to join
+		expectStage(t, h, "flushing updates to the status topic")
+		close(statuses.stall)
+		synctest.Wait()
+		if got := h.Stage(); strings.Contains(got, "currently") {
+			t.Errorf("the stage is %q after all was done", got)
+		}
+	})
+}
+
+func TestAWriteThatHasBegunOutlastsItsRequestAndHoldsUpTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		configs := &stalledConfigs{stall: make(chan struct{})}
+		h := c.start("a", func(o *Options, _ *runner) { configs.ConfigStore, o.Configs = o.Configs, configs })
+		synctest.Wait()
+		began := time.Now()
+		put := func(ctx context.Context) error {
+			created, info, err := h.PutConnectorConfig(ctx, "x", config("n", "1", "v", "1"), nil, true)
+			if created || info.Name != "" {
+				t.Errorf("a request that failed returned %v %+v", created, info)
+			}
+			return err
+		}
+		if err := within(t, put); err != context.DeadlineExceeded {
+			t.Errorf("the write: %v", err)
+		}
+		const writing = "writing a config for connector x to the config topic"
+		expectStage(t, h, writing)
+		if err := within(t, func(ctx context.Context) error { return h.DeleteConnector(ctx, "y") }); err != context.DeadlineExceeded {
+			t.Errorf("the next write: %v", err)
+		}
+		if err := within(t, h.Health); err != context.DeadlineExceeded {
+			t.Errorf("health: %v", err)
+		}
+		expectStage(t, h, writing)
+
+		time.Sleep(writeLimit - time.Since(began) + time.Millisecond)
+		synctest.Wait()
+		if err := within(t, h.Health); err != nil {
+			t.Errorf("health when the write was given up: %v", err)
+		}
+		if err := within(t, put); err != context.DeadlineExceeded {
+			t.Errorf("the write once more: %v", err)
+		}
+		close(configs.stall)
+		synctest.Wait()
+		c.expectTasks("x", 1, "1")
+	})
+}
