@@ -18,6 +18,9 @@ const (
 // cluster with very many topics must not become its main load.
 const gentleness = 20
 
+// gentleRest is how long it rests at most: a new topic waits for it.
+const gentleRest = 30 * time.Second
+
 // errNotYet is returned by a chore that waits for another one. It is no failure.
 var errNotYet = errors.New("not yet")
 
@@ -86,7 +89,7 @@ func doChores(ctx context.Context, limit time.Duration, troubles *troubles, chor
 					if c.cost != nil {
 						took = c.cost()
 					}
-					pause = max(pause, gentleness*took)
+					pause = max(pause, min(gentleness*took, gentleRest))
 				}
 				if err != nil {
 					pause = retryPause(p.failures, c.every)

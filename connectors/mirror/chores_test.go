@@ -70,6 +70,35 @@ func TestAGentleChoreRestsInProportionToItsCost(t *testing.T) {
 	})
 }
 
+func TestAGentleChoreRestsNoLongerThanANewTopicMayWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var at []time.Duration
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+		defer cancel()
+		look := chore{name: "look", every: 2 * time.Second, gentle: true, do: func(context.Context) error {
+			at = append(at, time.Since(began))
+			return nil
+		}}
+		look.cost = func() time.Duration { return 5 * time.Second }
+		doChores(ctx, 0, newTroubles(discard()), look)
+		if diff := cmp.Diff([]time.Duration{0, 30 * time.Second}, at); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestOneSlowListOfTopicsIsNoSizeOfACluster(t *testing.T) {
+	view := topicView{lists: [2]time.Duration{4 * time.Second, 10 * time.Millisecond}}
+	if got := view.listing(); got != 10*time.Millisecond {
+		t.Errorf("listing costs %s after one slow answer, want 10ms", got)
+	}
+	view.lists[1] = 3 * time.Second
+	if got := view.listing(); got != 3*time.Second {
+		t.Errorf("listing costs %s after two slow answers, want 3s", got)
+	}
+}
+
 func TestAChoreThatWaitsForAnotherIsNoFailureAndRunsSoonAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		book := &logBook{}

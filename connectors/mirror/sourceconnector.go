@@ -143,7 +143,7 @@ func (c *SourceConnector) run(ctx context.Context) {
 	} else if !s.given(refreshTopics + intervalSuffix) {
 		look.every, look.gentle = quickLook, true
 		// Creating topics takes long but once, and must not put off the next look.
-		look.cost = func() time.Duration { return c.view.listing }
+		look.cost = func() time.Duration { return c.view.listing() }
 	}
 	chores = append(append(chores, look), c.batchChores()...)
 	if every := s.period(syncTopicACLs); every > 0 {

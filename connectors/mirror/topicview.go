@@ -28,8 +28,8 @@ type topicView struct {
 	// those of them that this look does not show.
 	seen    map[string]kafka.TopicInfo
 	missing map[string]bool
-	// listing is how long it took to list the topics of both clusters.
-	listing time.Duration
+	// lists are how long it took to list the topics of both clusters, the last time and the time before.
+	lists [2]time.Duration
 	// usable is how many partitions of a topic both clusters have.
 	usable map[string]int32
 	// hidden are topics whose copy exists but is not shown, because of missing rights or
@@ -70,7 +70,7 @@ func (v *topicView) refresh(ctx context.Context) ([]replica.TopicPartition, erro
 	if err != nil {
 		return nil, fmt.Errorf("list topics of cluster %s: %w", s.target, err)
 	}
-	v.listing = time.Since(began)
+	v.lists = [2]time.Duration{time.Since(began), v.lists[0]}
 	selected := v.choose(source)
 	v.compareCopies(target)
 	v.create(ctx, selected, target)
@@ -90,6 +90,10 @@ func (v *topicView) refresh(ctx context.Context) ([]replica.TopicPartition, erro
 	v.usable = usable
 	return partitions, nil
 }
+
+// listing is what it costs to list the topics of both clusters. One slow answer is a broker's passing trouble, as
+// while it creates many topics; two are the size of the cluster.
+func (v *topicView) listing() time.Duration { return min(v.lists[0], v.lists[1]) }
 
 // choose picks the topics to mirror and tells of those that came, went or were made
 // anew.
@@ -158,18 +162,23 @@ func (v *topicView) create(ctx context.Context, selected, target map[string]kafk
 	configs, failed := v.c.creationConfigs(ctx, absent)
 	factor, err := s.factor(ctx, v.c.target, replicationFactorKey)
 	errs := make([]error, len(absent))
-	forEach(ctx, absent, func(ctx context.Context, i int, topic string) {
+	var specs []kafka.TopicSpec
+	var asked []int // the place of each spec in absent
+	for i, topic := range absent {
 		switch {
 		case err != nil:
 			errs[i] = err
 		case failed[topic] != nil:
 			errs[i] = failed[topic]
 		default:
-			errs[i] = v.createTopic(ctx, kafka.TopicSpec{
+			specs, asked = append(specs, kafka.TopicSpec{
 				Name: s.remoteTopic(topic), Partitions: selected[topic].Partitions, ReplicationFactor: factor, Configs: configs[topic],
-			})
+			}), append(asked, i)
 		}
-	})
+	}
+	for i, err := range v.c.target.admin.CreateTopics(ctx, specs) {
+		errs[asked[i]] = v.created(specs[i], err)
+	}
 	if ctx.Err() != nil {
 		return
 	}
@@ -191,8 +200,8 @@ func (v *topicView) create(ctx context.Context, selected, target map[string]kafk
 	}
 }
 
-func (v *topicView) createTopic(ctx context.Context, spec kafka.TopicSpec) error {
-	err := v.c.target.admin.CreateTopic(ctx, spec)
+// created tells of a new topic, or says what to do about the target's refusal.
+func (v *topicView) created(spec kafka.TopicSpec, err error) error {
 	switch {
 	case err == nil:
 		v.c.logger.Info("Created a remote topic", "topic", spec.Name, "partitions", spec.Partitions, "cluster", v.c.settings.target)

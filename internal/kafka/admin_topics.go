@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/IBM/sarama"
@@ -24,34 +25,110 @@ type TopicSpec struct {
 // CreateTopic creates a topic. errors.Is knows ErrTopicExists, ErrInvalidConfig,
 // ErrInvalidReplicationFactor and ErrPolicyViolation; missing rights are an *AuthorizationError.
 func (a *Admin) CreateTopic(ctx context.Context, spec TopicSpec) error {
-	detail := &sarama.TopicDetail{
-		NumPartitions:     spec.Partitions,
-		ReplicationFactor: spec.ReplicationFactor,
-		ConfigEntries:     make(map[string]*string, len(spec.Configs)),
+	return a.createTopics(ctx, "creating the topic "+spec.Name, []TopicSpec{spec})[0]
+}
+
+// CreateTopics creates topics with as few requests as possible, which for a controller is much cheaper
+// than a request for each. The errors are those of CreateTopic, in the order of the specs, whose names
+// must differ; one topic's failure does not touch the others.
+func (a *Admin) CreateTopics(ctx context.Context, specs []TopicSpec) []error {
+	errs := make([]error, 0, len(specs))
+	for len(specs) > 0 {
+		n := together(specs)
+		errs = append(errs, a.createTopics(ctx, fmt.Sprintf("creating %d topics", n), specs[:n])...)
+		specs = specs[n:]
 	}
-	for k, v := range spec.Configs {
-		detail.ConfigEntries[k] = &v
+	return errs
+}
+
+// A controller refuses requests for more than 10,000 partitions, and takes no other while it works on one.
+const (
+	topicsTogether     = 100
+	partitionsTogether = 2000
+)
+
+// together is how many of the specs, one at least, go into one request.
+func together(specs []TopicSpec) int {
+	n, partitions := 0, int32(0)
+	for _, spec := range specs {
+		partitions += max(spec.Partitions, 1)
+		if n > 0 && (n == topicsTogether || partitions > partitionsTogether) {
+			break
+		}
+		n++
 	}
-	unsure := false
-	return a.client.retry(ctx, "creating the topic "+spec.Name, func() error {
+	return n
+}
+
+// createTopics tries again for those topics whose failure may pass.
+func (a *Admin) createTopics(ctx context.Context, what string, specs []TopicSpec) []error {
+	errs := make([]error, len(specs))
+	unsure := make([]bool, len(specs)) // whether an answer was lost
+	open := make([]int, len(specs))
+	for i := range specs {
+		open[i] = i
+	}
+	failure := a.client.retry(ctx, what, func() error {
 		err := a.client.onController(ctx, func(b *sarama.Broker) error {
-			req := sarama.NewCreateTopicsRequest(sarama.MaxVersion, map[string]*sarama.TopicDetail{spec.Name: detail}, a.cfg.RequestTimeout, false)
-			resp, err := b.CreateTopics(req)
+			details := make(map[string]*sarama.TopicDetail, len(open))
+			for _, i := range open {
+				details[specs[i].Name] = specs[i].detail()
+			}
+			resp, err := b.CreateTopics(sarama.NewCreateTopicsRequest(sarama.MaxVersion, details, a.cfg.RequestTimeout, false))
 			if err != nil {
 				return err
 			}
-			result, ok := resp.TopicErrors[spec.Name]
-			if !ok {
-				return fmt.Errorf("the broker did not answer about the topic %s", spec.Name)
+			var again error
+			for _, i := range open {
+				errs[i] = a.createdTopic(resp, specs[i].Name)
+				if unsure[i] && errors.Is(errs[i], ErrTopicExists) {
+					errs[i] = nil // created by the attempt whose answer was lost
+				}
+				unsure[i] = unsure[i] || errors.Is(errs[i], ErrRequestTimedOut)
+				if again == nil && IsRetriable(errs[i]) {
+					again = errs[i]
+				}
 			}
-			return a.cfg.answerError(result.Err, result.ErrMsg, OpCreate, spec.Name)
+			open = slices.DeleteFunc(open, func(i int) bool { return !IsRetriable(errs[i]) })
+			return again
 		})
-		if unsure && errors.Is(err, ErrTopicExists) {
-			return nil // created by the attempt whose answer was lost
+		if broken(err) {
+			for _, i := range open {
+				unsure[i] = true
+			}
 		}
-		unsure = unsure || broken(err) || errors.Is(err, ErrRequestTimedOut)
 		return err
 	})
+	for _, i := range open {
+		errs[i] = failure
+	}
+	for i, err := range errs {
+		if err != nil && !slices.Contains(open, i) {
+			errs[i] = fmt.Errorf("creating the topic %s: %w", specs[i].Name, err)
+		}
+	}
+	return errs
+}
+
+func (s TopicSpec) detail() *sarama.TopicDetail {
+	detail := &sarama.TopicDetail{
+		NumPartitions:     s.Partitions,
+		ReplicationFactor: s.ReplicationFactor,
+		ConfigEntries:     make(map[string]*string, len(s.Configs)),
+	}
+	for k, v := range s.Configs {
+		detail.ConfigEntries[k] = &v
+	}
+	return detail
+}
+
+// createdTopic is what the controller says of one topic.
+func (a *Admin) createdTopic(resp *sarama.CreateTopicsResponse, name string) error {
+	result, ok := resp.TopicErrors[name]
+	if !ok {
+		return fmt.Errorf("the broker did not answer about the topic %s", name)
+	}
+	return a.cfg.answerError(result.Err, result.ErrMsg, OpCreate, name)
 }
 
 // FitReplicas is the replication factor for new topics where the user set none: wanted, or the number
