@@ -76,44 +76,47 @@ func drain(ctx context.Context, bootstrap, topic string, count int) error {
 
 // measureAll hands each measurement to report as soon as it is made.
 func (b *bench) measureAll(s *scope, report func(measurement)) {
-	for _, scenario := range b.opts.Only {
-		measure := b.measureThroughput
-		switch scenario {
-		case "latency":
-			measure = b.measureLatency
-			s.within("latency/straight", func(s *scope) { report(b.measureStraight(s)) })
-		case "idle":
-			measure = b.measureIdle
-		default:
-			b.fillSource(s, scenario)
+	for _, wanted := range scenarios() {
+		if !slices.Contains(b.opts.Only, wanted.name) {
+			continue
 		}
+		if wanted.prepare != nil {
+			wanted.prepare(b, s)
+		}
+		tools := slices.DeleteFunc(slices.Clone(wanted.tools), func(tool string) bool {
+			return tool != straight && !slices.Contains(b.opts.Tools, tool)
+		})
 		for run := 1; run <= b.opts.Runs; run++ {
-			tools := slices.Clone(b.opts.Tools)
-			if run%2 == 0 {
-				slices.Reverse(tools) // so that neither always comes first
-			}
 			for _, tool := range tools {
-				s.within(fmt.Sprintf("%s/%s/%d", scenario, tool, run), func(s *scope) {
+				s.within(fmt.Sprintf("%s/%s/%d", wanted.name, tool, run), func(s *scope) {
 					// Nobody pays for what others have yet to write to the disk.
 					syscall.Sync()
-					m := measure(s, scenario, tool, run)
+					m := wanted.measure(b, s, tool, run)
 					s.Logf("%s", m)
 					report(m)
 				})
 			}
+			slices.Reverse(tools) // so that none always comes first
 		}
 	}
 }
 
-// fillSource makes and fills the topic of a throughput scenario.
+// fillSource makes and fills the topic of a throughput scenario, unless another scenario has.
 func (b *bench) fillSource(s *scope, topic string) {
+	if b.payload[topic] != 0 {
+		return
+	}
 	b.sourceKafka.CreateTopic(topic, partitions, nil)
 	bytes, err := fill(s.ctx, b.source.Bootstrap(), topic, b.opts.Records, codecs[topic], b.opts.BatchBytes)
 	if err != nil {
 		s.Fatalf("%v", err)
 	}
-	if got := ends(b.sourceKafka.Offsets(topic)); total(got) != int64(b.opts.Records) {
-		s.Fatalf("topic %s holds %d records after it was filled with %d", topic, total(got), b.opts.Records)
+	var got int64
+	for _, end := range ends(b.sourceKafka.Offsets(topic)) {
+		got += end
+	}
+	if got != int64(b.opts.Records) {
+		s.Fatalf("topic %s holds %d records after it was filled with %d", topic, got, b.opts.Records)
 	}
 	b.payload[topic] = bytes
 	s.Logf("topic %s holds %d records, %.2f GB of keys and values", topic, b.opts.Records, float64(bytes)/gigabyte)

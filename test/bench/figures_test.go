@@ -185,14 +185,14 @@ load before  0.10
 runs         2 of each tool; the figures are medians
 
 plain: 5000 records of 1000 bytes, 8 partitions, uncompressed batches of at most 16384 bytes before compression; rates are those after the first 5 % had arrived
-                          java   tributary   tributary/java
-  throughput, records/s   2000        6000             3.00
-  CPU per payload, s/GB   15.0        3.00             0.20
+                          java   tributary   tributary/java         to reach   reached
+  throughput, records/s   2000        6000             3.00    ≥ 3.50 × java        no
+  CPU per payload, s/GB   15.0        3.00             0.20   ≤ 0.091 × java        no
   batches on the target   none        none
 
 latency: 1000 records a second for 20 s, 8 partitions; straight is the source broker without a mirror
-                     straight   java   tributary   tributary/java
-  latency p50, ms        0.50   12.5        2.50             0.20
+                     straight   java   tributary   tributary/java   to reach   reached
+  latency p50, ms        0.50   12.5        2.50             0.20     ≤ 1.50        no
   CPU, % of a core          -   0.00        1.00                -
 `
 
@@ -227,8 +227,37 @@ func TestTheReportSetsMediansBesideEachOther(t *testing.T) {
 	}
 }
 
+func TestGoalsAreJudgedByWhatTheyCountFrom(t *testing.T) {
+	measured := map[string]float64{java: 10, straight: 2}
+	for _, test := range []struct {
+		goal  goal
+		value float64
+		text  string
+		want  string
+	}{
+		{atMost(5), 5, "≤ 5.00", "yes"},
+		{atMost(5), 5.1, "≤ 5.00", "no"},
+		{timesJava(3), 30, "≥ 3.00 × java", "yes"},
+		{timesJava(3), 29, "≥ 3.00 × java", "no"},
+		{shareOfJava(0.5), 5, "≤ 0.50 × java", "yes"},
+		{shareOfJava(0.5), 6, "≤ 0.50 × java", "no"},
+		{above(straight, 5), 7, "≤ straight + 5.00", "yes"},
+		{above(straight, 5), 8, "≤ straight + 5.00", "no"},
+	} {
+		if got := test.goal.String(); got != test.text {
+			t.Errorf("goal %q, want %q", got, test.text)
+		}
+		if got := test.goal.reached(test.value, measured); got != test.want {
+			t.Errorf("%s by %v: %s, want %s", test.text, test.value, got, test.want)
+		}
+	}
+	if got := timesJava(3).reached(30, nil); got != "-" {
+		t.Errorf("a goal that counts from what was not measured is %q", got)
+	}
+}
+
 func TestOptionsThatMeasureNothingAreRefused(t *testing.T) {
-	good := options{Records: 1000, Runs: 1, Seconds: 1, BatchBytes: 2 * valueBytes}
+	good := options{Records: 1000, Runs: 1, Seconds: 1, BatchBytes: 2 * valueBytes, Connectors: 1, JavaConnectors: 1, Topics: 1}
 	if err := good.Validate(); err != nil {
 		t.Errorf("the smallest benchmark is refused: %v", err)
 	}
@@ -237,6 +266,8 @@ func TestOptionsThatMeasureNothingAreRefused(t *testing.T) {
 		"runs":        func(o *options) { o.Runs-- },
 		"seconds":     func(o *options) { o.Seconds-- },
 		"batch-bytes": func(o *options) { o.BatchBytes-- },
+		"connectors":  func(o *options) { o.Connectors-- },
+		"topics":      func(o *options) { o.Topics-- },
 	} {
 		bad := good
 		spoil(&bad)

@@ -5,29 +5,42 @@ import (
 	"time"
 
 	"tributary/test/cluster/kafkatest"
+	"tributary/test/cluster/realkafka"
 )
 
 // settle is how long a mirror has to calm down before it counts as idle.
 const settle = 10 * time.Second
 
+func idleScenario() scenario {
+	return scenario{
+		name: "idle", tools: mirrors, byDefault: true, measure: (*bench).measureIdle,
+		describe: func(o options) string { return fmt.Sprintf("nothing to mirror for %d s", o.Seconds) },
+		goals:    map[string]goal{"CPU, % of a core": atMost(0.3)},
+	}
+}
+
 // measureIdle looks at a mirror that has caught up and gets nothing more.
-func (b *bench) measureIdle(s *scope, scenario, tool string, run int) measurement {
+func (b *bench) measureIdle(s *scope, tool string, run int) measurement {
 	topic := fmt.Sprintf("idle-%s-%d", tool, run)
 	b.sourceKafka.CreateTopic(topic, partitions, nil)
 	b.sourceKafka.Produce(topic, kafkatest.Record{Value: []byte("the mirror is up when this arrives")})
-	m := b.startMirror(s, scenario, tool, run, topic)
+	m := b.startMirror(s, plan{scenario: "idle", tool: tool, run: run, topics: topic})
 	b.targetKafka.AwaitRecords(m.remote, 1, firstPatience)
-	s.pause(settle)
-	begun, before := time.Now(), m.usage(s)
-	s.pause(time.Duration(b.opts.Seconds) * time.Second)
-	after, passed := m.usage(s), time.Since(begun)
+	figures := b.idleFigures(s, m.Process)
 	m.stop(s)
-	return measurement{
-		Scenario: scenario, Tool: tool, Run: run,
-		Figures: []figure{
-			{"CPU", "% of a core", 100 * (after.CPU() - before.CPU()).Seconds() / passed.Seconds()},
-			{"peak memory", "MB", float64(after.PeakRSS) / megabyte},
-		},
+	return measurement{Scenario: "idle", Tool: tool, Run: run, Figures: figures}
+}
+
+// idleFigures watches a program that has nothing to do, once it has settled.
+func (b *bench) idleFigures(s *scope, p *realkafka.Process) []figure {
+	s.pause(settle)
+	begun, before := time.Now(), usageOf(s, p)
+	s.pause(time.Duration(b.opts.Seconds) * time.Second)
+	after, passed := usageOf(s, p), time.Since(begun)
+	return []figure{
+		{"CPU", "% of a core", 100 * (after.CPU() - before.CPU()).Seconds() / passed.Seconds()},
+		{"memory", "MB", float64(after.RSS) / megabyte},
+		{"peak memory", "MB", float64(after.PeakRSS) / megabyte},
 	}
 }
 

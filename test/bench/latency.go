@@ -22,31 +22,37 @@ const (
 // straight is the way through one broker without a mirror.
 const straight = "straight"
 
+func latencyScenario() scenario {
+	return scenario{
+		name: "latency", tools: []string{straight, java, tributary}, byDefault: true, measure: (*bench).measureLatency,
+		describe: func(o options) string {
+			return fmt.Sprintf("%d records a second for %d s, %d partitions; straight is the source broker without a mirror", latencyRate, o.Seconds, partitions)
+		},
+		goals: map[string]goal{"latency p50, ms": atMost(1.5), "latency p99, ms": above(straight, 5)},
+	}
+}
+
 // measureLatency sends stamped records to the source and takes the time at which they are read from the target.
-func (b *bench) measureLatency(s *scope, scenario, tool string, run int) measurement {
+// Straight is the part of the latency that is no mirror's: the same records, read from the source.
+func (b *bench) measureLatency(s *scope, tool string, run int) measurement {
 	topic := fmt.Sprintf("latency-%s-%d", tool, run)
 	b.sourceKafka.CreateTopic(topic, partitions, nil)
-	m := b.startMirror(s, scenario, tool, run, topic)
+	measured := measurement{Scenario: "latency", Tool: tool, Run: run}
+	if tool == straight {
+		measured.Figures = b.stampedFigures(s, topic, place{b.source.Bootstrap(), topic}, func() {}, func() {})
+		return measured
+	}
+	m := b.startMirror(s, plan{scenario: "latency", tool: tool, run: run, topics: topic})
 	b.targetKafka.AwaitTopic(m.remote, firstPatience)
 	var before, after time.Duration
 	figures := b.stampedFigures(s, topic, place{b.target.Bootstrap(), m.remote},
 		func() { before = m.usage(s).CPU() }, func() { after = m.usage(s).CPU() })
 	used := m.usage(s)
 	m.stop(s)
-	return measurement{
-		Scenario: scenario, Tool: tool, Run: run,
-		Figures: append(figures,
-			figure{"CPU", "% of a core", 100 * (after - before).Seconds() / float64(b.opts.Seconds)},
-			figure{"peak memory", "MB", float64(used.PeakRSS) / megabyte}),
-	}
-}
-
-// measureStraight is the part of the latency that is no mirror's: the same records, read from the source.
-func (b *bench) measureStraight(s *scope) measurement {
-	topic := "latency-" + straight
-	b.sourceKafka.CreateTopic(topic, partitions, nil)
-	figures := b.stampedFigures(s, topic, place{b.source.Bootstrap(), topic}, func() {}, func() {})
-	return measurement{Scenario: "latency", Tool: straight, Run: 1, Figures: figures}
+	measured.Figures = append(figures,
+		figure{"CPU", "% of a core", 100 * (after - before).Seconds() / float64(b.opts.Seconds)},
+		figure{"peak memory", "MB", float64(used.PeakRSS) / megabyte})
+	return measured
 }
 
 // stampedFigures calls begin and end around the part that counts.

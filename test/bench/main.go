@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -18,15 +20,20 @@ import (
 
 // options are the command line. Each has an environment variable too, for `BENCH_RECORDS=200000 make bench`.
 type options struct {
-	Records    int               `json:"records" env:"BENCH_RECORDS" default:"2000000" help:"Records of 1 kB in each filled topic."`
-	Runs       int               `json:"runs" env:"BENCH_RUNS" default:"1" help:"How often to measure each tool; the report gives medians."`
-	Only       []string          `json:"only" env:"BENCH_ONLY" enum:"plain,zstd,latency,idle" default:"plain,zstd,latency,idle" help:"Scenarios to measure: ${enum}."`
-	Tools      []string          `json:"tools" env:"BENCH_TOOLS" enum:"java,tributary" default:"java,tributary" help:"Tools to measure: ${enum}."`
-	Seconds    int               `json:"seconds" env:"BENCH_SECONDS" default:"20" help:"How long latency and idle are measured."`
-	BatchBytes int32             `json:"batchBytes" env:"BENCH_BATCH_BYTES" default:"16384" help:"Largest batch of the filled topics before compression; the default is the Java producer's."`
-	Set        map[string]string `json:"set,omitempty" env:"BENCH_SET" help:"Further settings of the flow for both tools, as tasks.max=4;offset.lag.max=0."`
-	Out        string            `json:"-" env:"BENCH_OUT" default:"bench-results" help:"Folder for the report."`
-	Binary     string            `json:"-" env:"BENCH_BINARY" default:"bin/connect-mirror-maker" help:"Tributary's mirror maker."`
+	Records    int      `json:"records" env:"BENCH_RECORDS" default:"2000000" help:"Records of 1 kB in each filled topic."`
+	Runs       int      `json:"runs" env:"BENCH_RUNS" default:"1" help:"How often to measure each tool; the report gives medians."`
+	Only       []string `json:"only" env:"BENCH_ONLY" enum:"${scenarios}" default:"${byDefault}" help:"Scenarios to measure: ${enum}."`
+	Tools      []string `json:"tools" env:"BENCH_TOOLS" enum:"java,tributary" default:"java,tributary" help:"Tools to measure: ${enum}."`
+	Seconds    int      `json:"seconds" env:"BENCH_SECONDS" default:"20" help:"How long latency and idle are measured."`
+	BatchBytes int32    `json:"batchBytes" env:"BENCH_BATCH_BYTES" default:"16384" help:"Largest batch of the filled topics before compression; the default is the Java producer's."`
+	Connectors int      `json:"connectors" env:"BENCH_CONNECTORS" default:"1000" help:"Connectors on Tributary's group of workers."`
+	// A Java group of a thousand does not fit beside the brokers.
+	JavaConnectors int               `json:"javaConnectors" env:"BENCH_JAVA_CONNECTORS" default:"50" help:"Connectors on Java's group of workers."`
+	Topics         int               `json:"topics" env:"BENCH_TOPICS" default:"500" help:"Topics of 4 partitions in partitions; in many-partitions it is five times as many."`
+	Set            map[string]string `json:"set,omitempty" env:"BENCH_SET" help:"Further settings of the flow for both tools, as tasks.max=4;offset.lag.max=0."`
+	Out            string            `json:"-" env:"BENCH_OUT" default:"bench-results" help:"Folder for the report."`
+	Binary         string            `json:"-" env:"BENCH_BINARY" default:"bin/connect-mirror-maker" help:"Tributary's mirror maker."`
+	Worker         string            `json:"-" env:"BENCH_WORKER" default:"bin/connect-distributed" help:"Tributary's worker."`
 }
 
 // Validate is called by kong.
@@ -36,6 +43,10 @@ func (o *options) Validate() error {
 		return fmt.Errorf("records is %d, and at least 1000 are needed to measure a rate", o.Records)
 	case o.Runs < 1:
 		return fmt.Errorf("runs is %d, and must be 1 or more", o.Runs)
+	case o.Connectors < 1 || o.JavaConnectors < 1:
+		return fmt.Errorf("connectors is %d and java-connectors %d, and both must be 1 or more", o.Connectors, o.JavaConnectors)
+	case o.Topics < 1:
+		return fmt.Errorf("topics is %d, and must be 1 or more", o.Topics)
 	case o.Seconds < 1:
 		return fmt.Errorf("seconds is %d, and must be 1 or more", o.Seconds)
 	case o.BatchBytes < 2*valueBytes:
@@ -44,9 +55,21 @@ func (o *options) Validate() error {
 	return nil
 }
 
+// scenarioNames gives the command line the scenarios' names.
+func scenarioNames() kong.Vars {
+	var all, byDefault []string
+	for _, s := range scenarios() {
+		all = append(all, s.name)
+		if s.byDefault {
+			byDefault = append(byDefault, s.name)
+		}
+	}
+	return kong.Vars{"scenarios": strings.Join(all, ","), "byDefault": strings.Join(byDefault, ",")}
+}
+
 func main() {
 	var opts options
-	kong.Parse(&opts, kong.Name("bench"), kong.Description("Measures Tributary's mirror beside Java MirrorMaker 2 on real brokers."))
+	kong.Parse(&opts, scenarioNames(), kong.Name("bench"), kong.Description("Measures Tributary's mirror beside Java MirrorMaker 2 on real brokers."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := measureAndReport(ctx, opts, log.New(os.Stderr, "", log.Ltime))
 	stop()
@@ -61,15 +84,15 @@ func measureAndReport(ctx context.Context, opts options, progress *log.Logger) e
 	if reason, ok := realkafka.Available(); !ok {
 		return fmt.Errorf("the benchmark runs on real Kafka: %s", reason)
 	}
-	binary, err := filepath.Abs(opts.Binary)
-	if err != nil {
-		return err
-	}
-	opts.Binary = binary
-	for _, tool := range opts.Tools {
-		if _, err := os.Stat(binary); tool == tributary && err != nil {
+	for _, binary := range []*string{&opts.Binary, &opts.Worker} {
+		path, err := filepath.Abs(*binary)
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(path); slices.Contains(opts.Tools, tributary) && err != nil {
 			return fmt.Errorf("%s cannot be measured (run `make build`, or set BENCH_TOOLS=java): %w", tributary, err)
 		}
+		*binary = path
 	}
 	r := report{Started: time.Now().UTC().Truncate(time.Second), Machine: describeMachine(ctx), Options: opts}
 	failure := inScope(ctx, "bench", progress, func(s *scope) {

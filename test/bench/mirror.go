@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -31,30 +32,47 @@ const (
 	stopPatience = 90 * time.Second
 )
 
+// plan is what to mirror with what.
+type plan struct {
+	scenario, tool string
+	run            int
+	topics         string // a name or a pattern
+	// flow are settings of the flow, target of the target cluster; BENCH_SET comes on top.
+	flow, target map[string]string
+	// sourceBootstrap and targetBootstrap are empty for the ways that everything else takes.
+	sourceBootstrap, targetBootstrap string
+}
+
 // mirror is a running mirror maker of either tool.
 type mirror struct {
 	*realkafka.Process
 	started time.Time
-	remote  string // the target's topic
+	prefix  string // of the target's topics
+	remote  string // the target's topic, of a mirror of a single one
 }
 
-// startMirror starts a tool on one topic, under cluster aliases that nothing else uses, with both tools' defaults but
-// for the replication factors, which one broker a cluster enforces.
-func (b *bench) startMirror(s *scope, scenario, tool string, run int, topic string) *mirror {
-	alias := fmt.Sprintf("%s%d%s", tool, run, scenario)
+// startMirror starts a tool on topics, under cluster aliases that nothing else uses, with both tools' defaults but
+// for what is planned and the replication factors, which one broker a cluster enforces.
+func (b *bench) startMirror(s *scope, p plan) *mirror {
+	alias := fmt.Sprintf("%s%d%s", p.tool, p.run, p.scenario)
+	set := maps.Clone(b.opts.Set)
+	if set == nil {
+		set = map[string]string{}
+	}
+	maps.Copy(set, p.flow)
 	file := flowProperties(flow{
-		source: alias, target: alias + "copy", topic: topic, set: b.opts.Set,
-		sourceBootstrap: b.source.Bootstrap(), targetBootstrap: b.target.Bootstrap(),
+		source: alias, target: alias + "copy", topic: p.topics, set: set, cluster: p.target,
+		sourceBootstrap: cmp.Or(p.sourceBootstrap, b.source.Bootstrap()), targetBootstrap: cmp.Or(p.targetBootstrap, b.target.Bootstrap()),
 	})
-	m := &mirror{remote: alias + "." + topic}
-	if tool == java {
+	m := &mirror{prefix: alias + ".", remote: alias + "." + p.topics}
+	if p.tool == java {
 		m.started = time.Now()
 		heap := []string{"-Xms256M", "-Xmx2G"}
 		m.Process = realkafka.StartJavaMirrorMaker(s, file, realkafka.WithJVM(append(heap, scriptJVM...)...)).Process
 		return m
 	}
 	path := filepath.Join(s.TempDir(), "mm2.properties")
-	file += "rest.advertised.host.name = 127.0.0.1\n" // all load stays on this machine
+	file += "rest.advertised.host.name = 127.0.0.1\nlisteners = http://127.0.0.1:0\n" // all load stays on this machine
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 		s.Fatalf("write the mirror's properties: %v", err)
 	}
@@ -63,12 +81,13 @@ func (b *bench) startMirror(s *scope, scenario, tool string, run int, topic stri
 	return m
 }
 
-// flow is one mirror of one topic.
+// flow is one mirror of some topics.
 type flow struct {
 	source, target                   string // aliases
 	sourceBootstrap, targetBootstrap string
 	topic                            string
-	set                              map[string]string
+	set                              map[string]string // of the flow
+	cluster                          map[string]string // of the target cluster
 }
 
 func flowProperties(f flow) string {
@@ -76,6 +95,9 @@ func flowProperties(f flow) string {
 	fmt.Fprintf(&b, "clusters = %s, %s\n", f.source, f.target)
 	fmt.Fprintf(&b, "%s.bootstrap.servers = %s\n", f.source, f.sourceBootstrap)
 	fmt.Fprintf(&b, "%s.bootstrap.servers = %s\n", f.target, f.targetBootstrap)
+	for _, key := range slices.Sorted(maps.Keys(f.cluster)) {
+		fmt.Fprintf(&b, "%s.%s = %s\n", f.target, key, f.cluster[key])
+	}
 	fmt.Fprintf(&b, "%s->%s.enabled = true\n", f.source, f.target)
 	fmt.Fprintf(&b, "%s->%s.topics = %s\n", f.source, f.target, f.topic)
 	for _, key := range slices.Sorted(maps.Keys(f.set)) {
@@ -87,9 +109,11 @@ func flowProperties(f flow) string {
 	return b.String()
 }
 
-// usage ends the scope when the mirror cannot be looked at.
-func (m *mirror) usage(s *scope) realkafka.Usage {
-	usage, err := m.Usage()
+// usage ends the scope when the mirror cannot be looked at, as usageOf does for any program.
+func (m *mirror) usage(s *scope) realkafka.Usage { return usageOf(s, m.Process) }
+
+func usageOf(s *scope, p *realkafka.Process) realkafka.Usage {
+	usage, err := p.Usage()
 	if err != nil {
 		s.Fatalf("%v", err)
 	}

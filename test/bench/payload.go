@@ -25,7 +25,7 @@ var words = []string{
 
 // next gives a record of its own memory.
 func (p *payload) next() (key, value []byte) {
-	key = fmt.Appendf(nil, "order-%010d", p.made)
+	key = []byte(orderKey(p.made))
 	value = make([]byte, 0, valueBytes+64)
 	value = fmt.Appendf(value, `{"order":"%s","trace":"%016x%016x","customer":%d,"country":"%s","items":[`,
 		key, p.random.Uint64(), p.random.Uint64(), p.random.IntN(1_000_000), [...]string{"DE", "FR", "JP", "US"}[p.random.IntN(4)])
@@ -47,5 +47,8 @@ func (p *payload) next() (key, value []byte) {
 	p.made++
 	return key, value
 }
+
+// orderKey is the key of the nth record.
+func orderKey(number int) string { return fmt.Sprintf("order-%010d", number) }
 
 func (p *payload) word() string { return words[p.random.IntN(len(words))] }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 )
 
 // figure is one number that was measured.
@@ -101,7 +102,7 @@ func (r report) text() string {
 			continue
 		}
 		fmt.Fprintf(&b, "\n%s: %s\n", m.Scenario, r.describe(m.Scenario))
-		writeTable(&b, slices.DeleteFunc(slices.Clone(medians), func(other measurement) bool { return other.Scenario != m.Scenario }))
+		writeTable(&b, slices.DeleteFunc(slices.Clone(medians), func(other measurement) bool { return other.Scenario != m.Scenario }), scenarioNamed(m.Scenario).goals)
 	}
 	return b.String()
 }
@@ -113,23 +114,11 @@ func (r report) runs() string {
 	return fmt.Sprintf("%d of each tool; the figures are medians", r.Options.Runs)
 }
 
-func (r report) describe(scenario string) string {
-	switch scenario {
-	case "latency":
-		return fmt.Sprintf("%d records a second for %d s, %d partitions; straight is the source broker without a mirror", latencyRate, r.Options.Seconds, partitions)
-	case "idle":
-		return fmt.Sprintf("nothing to mirror for %d s", r.Options.Seconds)
-	}
-	codec := "zstd"
-	if scenario == "plain" {
-		codec = "uncompressed"
-	}
-	return fmt.Sprintf("%d records of %d bytes, %d partitions, %s batches of at most %d bytes before compression; rates are those after the first %.0f %% had arrived",
-		r.Options.Records, valueBytes, partitions, codec, r.Options.BatchBytes, 100*startUp)
-}
+func (r report) describe(name string) string { return scenarioNamed(name).describe(r.Options) }
 
-// writeTable writes a column for each tool and, with both mirrors, the ratio of Tributary to Java.
-func writeTable(b *strings.Builder, tools []measurement) {
+// writeTable writes a column for each tool, with both mirrors the ratio of Tributary to Java, and what Tributary is to
+// reach and whether it does.
+func writeTable(b *strings.Builder, tools []measurement, goals map[string]goal) {
 	head, codecs := []string{""}, []string{"batches on the target"}
 	byTool, labels := map[string]map[string]float64{}, []string{}
 	for _, m := range tools {
@@ -146,16 +135,27 @@ func writeTable(b *strings.Builder, tools []measurement) {
 	if both {
 		head = append(head, "tributary/java")
 	}
+	judged := len(goals) > 0 && byTool[tributary] != nil
+	if judged {
+		head = append(head, "to reach", "reached")
+	}
 	rows := [][]string{head}
 	for _, label := range labels {
 		row := []string{label}
+		ofTools := map[string]float64{}
 		for _, m := range tools {
 			value, found := byTool[m.Tool][label]
 			row = append(row, cell(value, found))
+			if found {
+				ofTools[m.Tool] = value
+			}
 		}
 		if both {
 			value := byTool[java][label]
 			row = append(row, cell(byTool[tributary][label]/value, value != 0))
+		}
+		if goal, found := goals[label]; judged && found {
+			row = append(row, goal.String(), goal.reached(byTool[tributary][label], ofTools))
 		}
 		rows = append(rows, row)
 	}
@@ -173,13 +173,13 @@ func writeRows(b *strings.Builder, rows [][]string) {
 			if column == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[column] = max(widths[column], len(text))
+			widths[column] = max(widths[column], utf8.RuneCountInString(text))
 		}
 	}
 	for _, row := range rows {
 		fmt.Fprintf(b, "  %-*s", widths[0], row[0])
 		for column, text := range row[1:] {
-			fmt.Fprintf(b, "   %*s", widths[column+1], text)
+			fmt.Fprintf(b, "   %*s", widths[column+1], text) // which counts characters
 		}
 		b.WriteByte('\n')
 	}
@@ -199,6 +199,8 @@ func number(value float64) string {
 		return fmt.Sprintf("%.0f", value)
 	case value >= 10:
 		return fmt.Sprintf("%.1f", value)
+	case value > 0 && value < 0.1:
+		return fmt.Sprintf("%.3f", value)
 	}
 	return fmt.Sprintf("%.2f", value)
 }

@@ -57,31 +57,56 @@ func fill(ctx context.Context, bootstrap, topic string, count int, codec kgo.Com
 	return bytes, flushed
 }
 
-// endOffsets asks a cluster of one broker where the partitions of a topic end. It is empty as long as the topic is
-// not there or has no leaders.
-func endOffsets(ctx context.Context, client *kgo.Client, topic string) (map[int32]int64, error) {
-	const latest = -1
-	named := kmsg.NewListOffsetsRequestTopic()
-	named.Topic = topic
-	for partition := range int32(partitions) {
-		part := kmsg.NewListOffsetsRequestTopicPartition()
-		part.Partition, part.Timestamp = partition, latest
-		named.Partitions = append(named.Partitions, part)
+// fillEach writes one record to each partition of each topic.
+func fillEach(ctx context.Context, bootstrap string, topics []string, partitions int32) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.ClientID("bench-fill"), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.UnknownTopicRetries(-1), kgo.MetadataMinAge(100*time.Millisecond)) // a broker that makes many topics shows them late
+	if err != nil {
+		return err
 	}
+	defer client.Close()
+	var batch []*kgo.Record
+	for _, topic := range topics {
+		for partition := range partitions {
+			batch = append(batch, &kgo.Record{Topic: topic, Partition: partition, Value: []byte(topic)})
+		}
+	}
+	if err := client.ProduceSync(ctx, batch...).FirstErr(); err != nil {
+		return fmt.Errorf("fill %d topics: %w", len(topics), err)
+	}
+	return nil
+}
+
+// endOffsets asks a cluster of one broker where the partitions of topics end, as far as transactions are decided. Topics
+// that are not there yet, and partitions without a leader, are left out.
+func endOffsets(ctx context.Context, client *kgo.Client, partitions int, topics ...string) (map[string]map[int32]int64, error) {
+	const latest, readCommitted = -1, 1
 	request := kmsg.NewPtrListOffsetsRequest()
-	request.ReplicaID = -1
-	request.Topics = append(request.Topics, named)
+	request.ReplicaID, request.IsolationLevel = -1, readCommitted
+	for _, topic := range topics {
+		named := kmsg.NewListOffsetsRequestTopic()
+		named.Topic = topic
+		for partition := range int32(partitions) {
+			part := kmsg.NewListOffsetsRequestTopicPartition()
+			part.Partition, part.Timestamp = partition, latest
+			named.Partitions = append(named.Partitions, part)
+		}
+		request.Topics = append(request.Topics, named)
+	}
 	// Straight to the one broker: no metadata of the client's own that could be stale.
 	answer, err := client.SeedBrokers()[0].Request(ctx, request)
 	if err != nil {
-		return nil, fmt.Errorf("list the end offsets of topic %s: %w", topic, err)
+		return nil, fmt.Errorf("list the end offsets of %d topics: %w", len(topics), err)
 	}
-	ends := map[int32]int64{}
+	ends := map[string]map[int32]int64{}
 	for _, topic := range answer.(*kmsg.ListOffsetsResponse).Topics {
 		for _, part := range topic.Partitions {
 			switch err := kerr.ErrorForCode(part.ErrorCode); {
 			case err == nil:
-				ends[part.Partition] = part.Offset
+				if ends[topic.Topic] == nil {
+					ends[topic.Topic] = map[int32]int64{}
+				}
+				ends[topic.Topic][part.Partition] = part.Offset
 			case !kerr.IsRetriable(err):
 				return nil, fmt.Errorf("list the end offset of %s-%d: %w", topic.Topic, part.Partition, err)
 			}
@@ -90,13 +115,53 @@ func endOffsets(ctx context.Context, client *kgo.Client, topic string) (map[int3
 	return ends, nil
 }
 
-func total(ends map[int32]int64) int64 {
+func total(ends map[string]map[int32]int64) int64 {
 	var sum int64
-	for _, end := range ends {
-		sum += end
+	for _, topic := range ends {
+		for _, end := range topic {
+			sum += end
+		}
 	}
 	return sum
 }
+
+// tail is how far before the end of a partition its last record is looked for; what is behind it are markers.
+const tail = 200
+
+// allCommitted reports whether the last of count filled records of each partition can be read, given where the
+// partitions end.
+func allCommitted(ctx context.Context, in place, ends map[int32]int64, count int64) (bool, error) {
+	from := map[int32]kgo.Offset{}
+	for partition, end := range ends {
+		from[partition] = kgo.NewOffset().At(max(end-tail, 0))
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(in.bootstrap), kgo.ClientID("bench-tail"), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.FetchMaxWait(100*time.Millisecond), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{in.topic: from}))
+	if err != nil {
+		return false, err
+	}
+	defer client.Close()
+	wanted := map[string]bool{}
+	for number := count - int64(len(ends)); number < count; number++ {
+		wanted[orderKey(int(number))] = true
+	}
+	ctx, cancel := context.WithTimeout(ctx, tailPatience)
+	defer cancel()
+	for len(wanted) > 0 {
+		fetches := client.PollFetches(ctx)
+		if ctx.Err() != nil {
+			return false, nil // not all are there yet
+		}
+		if err := fetches.Err(); err != nil {
+			return false, fmt.Errorf("read the end of topic %s: %w", in.topic, err)
+		}
+		fetches.EachRecord(func(record *kgo.Record) { delete(wanted, string(record.Key)) })
+	}
+	return true, nil
+}
+
+// tailPatience is long enough to read the end of all partitions; how fine figures with transactions are depends on it.
+const tailPatience = 500 * time.Millisecond
 
 // place is a topic of a cluster.
 type place struct{ bootstrap, topic string }
@@ -141,7 +206,7 @@ type reader struct {
 }
 
 func readFrom(from place, partition int32) (*reader, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(from.bootstrap), kgo.ClientID("bench-compare"),
+	client, err := kgo.NewClient(kgo.SeedBrokers(from.bootstrap), kgo.ClientID("bench-compare"), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{from.topic: {partition: kgo.NewOffset().AtStart()}}))
 	if err != nil {
 		return nil, err

@@ -89,14 +89,14 @@ func TestFillWritesThePayloadInTurnToEachPartition(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer watcher.Close()
-	got, err := endOffsets(t.Context(), watcher, "zstd")
+	got, err := endOffsets(t.Context(), watcher, partitions, "zstd")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[int32]int64{0: 126, 1: 126, 2: 126, 3: 125, 4: 125, 5: 125, 6: 125, 7: 125}, got); diff != "" || total(got) != count {
+	if diff := cmp.Diff(map[string]map[int32]int64{"zstd": {0: 126, 1: 126, 2: 126, 3: 125, 4: 125, 5: 125, 6: 125, 7: 125}}, got); diff != "" || total(got) != count {
 		t.Errorf("end offsets (-want +got):\n%s", diff)
 	}
-	if got, err := endOffsets(t.Context(), watcher, "absent"); err != nil || len(got) != 0 {
+	if got, err := endOffsets(t.Context(), watcher, partitions, "absent"); err != nil || len(got) != 0 {
 		t.Errorf("a topic that is not there yet has end offsets %v and error %v, want none", got, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 type Usage struct {
 	User, System time.Duration // processor time of all threads
 	PeakRSS      int64         // bytes, the highest resident size
+	RSS          int64         // bytes, the resident size now; 0 of an ended program
 }
 
 // CPU is the processor time altogether.
@@ -36,7 +37,8 @@ func (p *Process) Usage() (Usage, error) {
 		p.samplePeak()
 		user, system, err := readCPU(p.PID())
 		if err == nil {
-			return Usage{User: user, System: system, PeakRSS: p.peakSeen()}, nil
+			resident, _ := readResident(p.PID()) // of one that has just ended there is none
+			return Usage{User: user, System: system, PeakRSS: p.peakSeen(), RSS: resident}, nil
 		}
 		if p.Running() {
 			return Usage{}, fmt.Errorf("read the processor time of %s: %w", p.name, err)
@@ -83,13 +85,19 @@ func (p *Process) peakSeen() int64 {
 }
 
 // readPeak reads the highest resident size of a process in bytes.
-func readPeak(pid int) (int64, error) {
+func readPeak(pid int) (int64, error) { return readStatus(pid, "VmHWM:") }
+
+// readResident reads the resident size of a process in bytes.
+func readResident(pid int) (int64, error) { return readStatus(pid, "VmRSS:") }
+
+// readStatus reads a size from /proc/PID/status.
+func readStatus(pid int, key string) (int64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(status)) {
-		if rest, found := strings.CutPrefix(line, "VmHWM:"); found {
+		if rest, found := strings.CutPrefix(line, key); found {
 			kilobytes, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
 			return kilobytes * 1024, err
 		}
