@@ -38,6 +38,9 @@ var (
 	// ErrNotPrivileged: a write marked "leader" needs ClaimWritePrivileges first, since this
 	// worker never claimed them or another leader did since. Nothing was written.
 	ErrNotPrivileged = errors.New("this worker does not hold the leader's write privileges for the config topic")
+	// ErrTopicLost: the topic was deleted while the store ran. What was read of it stands, and
+	// nothing is written to a topic that has been made anew.
+	ErrTopicLost = errors.New("an internal topic is gone")
 	// ErrStopped: the store was stopped, or never started.
 	ErrStopped = errors.New("the store is not running")
 )

@@ -100,6 +100,8 @@ type ProducerSettings struct {
 	MaxRequestBytes int
 	// DeliveryTimeout ends the retries of a record. It is at least linger plus request timeout.
 	DeliveryTimeout time.Duration
+	// ExistingTopicsOnly keeps brokers from making a topic because it was asked for. No key sets it.
+	ExistingTopicsOnly bool
 	// Compression is none, gzip, snappy, lz4 or zstd.
 	Compression      string
 	CompressionLevel int

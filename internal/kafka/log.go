@@ -23,6 +23,7 @@ type Log struct {
 	positions map[TopicPartition]int64 // after what was applied
 	moved     chan struct{}            // closed and replaced when positions move
 	err       error                    // why reading ended
+	beyond    error                    // an *OffsetOutOfRangeError: a partition rests for it
 }
 
 // OpenLog reads all partitions of a topic to their ends as of now, also past transactions that are
@@ -93,7 +94,12 @@ func (l *Log) advance(batch []Fetched, err error) {
 			l.positions[f.TopicPartition] = f.NextOffset
 		}
 	}
-	l.err = err
+	if errors.Is(err, ErrOffsetOutOfRange) {
+		l.beyond = err
+	}
+	if l.err = err; err == nil {
+		l.err = l.beyond
+	}
 	close(l.moved)
 	l.moved = make(chan struct{})
 }
@@ -147,6 +153,26 @@ func (l *Log) behind(ends map[TopicPartition]int64) bool {
 		}
 	}
 	return false
+}
+
+// Err is why reading has stopped at a partition, such as an *OffsetOutOfRangeError with
+// auto.offset.reset=none, or nil.
+func (l *Log) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// Restart reads the topic from its beginning again; apply gets what it had before once more.
+func (l *Log) Restart() {
+	l.mu.Lock()
+	starts := make(map[TopicPartition]int64, len(l.positions))
+	for tp := range l.positions {
+		l.positions[tp], starts[tp] = 0, Earliest
+	}
+	l.err, l.beyond = nil, nil
+	l.mu.Unlock()
+	l.fetcher.Assign(starts)
 }
 
 // Close ends reading and waits for a running apply. ReadToEnd fails from then on.

@@ -273,7 +273,7 @@ func (p *Producer) awaitTopic(ctx context.Context, topic string) error {
 	}
 	deadline := time.Now().Add(p.cfg.Producer.MaxBlock)
 	for attempt := 0; ; attempt++ {
-		leaders, failed, err := p.client.leaders(ctx, []string{topic}, OpWrite, true)
+		leaders, failed, err := p.client.leaders(ctx, []string{topic}, OpWrite, !p.cfg.Producer.ExistingTopicsOnly)
 		if err == nil {
 			err = failed[topic]
 		}

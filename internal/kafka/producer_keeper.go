@@ -87,7 +87,7 @@ func (p *Producer) revive(due []*queue) {
 	}
 	p.mu.Unlock()
 	ctx, cancel := context.WithTimeout(p.run, p.cfg.RequestTimeout)
-	leaders, failed, err := p.client.leaders(ctx, topicsOf(topics), OpWrite, true)
+	leaders, failed, err := p.client.leaders(ctx, topicsOf(topics), OpWrite, !p.cfg.Producer.ExistingTopicsOnly)
 	cancel()
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -39,7 +39,9 @@ var _ storage.ConfigStore = (*ConfigStore)(nil)
 // NewConfigStore checks the properties; Topic.Partitions is always 1.
 func NewConfigStore(o ConfigOptions) (*ConfigStore, error) {
 	o.Topic.Partitions = 1
-	j, err := newJournal(o.Options, "connector configurations", "configs", nil)
+	j, err := newJournal(o.Options, content{purpose: "connector configurations", suffix: "configs",
+		remedy: "Connectors and tasks run on as they were, but no change can be kept. Save the answer of GET /connectors?expand=info, " +
+			"stop all workers of the group, start them, which makes the topic again, and create the connectors; their offsets are kept"})
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,7 @@ type Options struct {
 // journal is a topic that is read from its beginning, followed, and written to.
 type journal struct {
 	topic    Topic
+	content  content
 	logger   *slog.Logger
 	consumer *kafka.Config
 	producer *kafka.Config
@@ -45,32 +46,46 @@ type journal struct {
 	ended bool
 }
 
+// content is what a kind of store keeps in its topic.
+type content struct {
+	purpose string // the topic is "for" it
+	// suffix ends the client id.
+	suffix string
+	// remedy says what to do when the topic was deleted, and replaceable whether one made anew
+	// may stand for it (see presence).
+	remedy      string
+	replaceable bool
+	writes      kafka.Props // overrides for the producer
+}
+
 // clients are what a running journal holds.
 type clients struct {
 	client   *kafka.Client
 	log      *kafka.Log
 	producer *kafka.Producer
+	presence *presence
+	unwatch  func() // ends the goroutine that watches the topic
 }
 
-// newJournal checks the properties. suffix ends the client id; writes are overrides for
-// the producer.
+// newJournal checks the properties.
 //
 // Java's producers of configurations and offsets try for ever (delivery.timeout.ms at its
 // maximum), though their callers give up after seconds: a worker that was cut off for
 // hours then overwrites what others have written since. Here the default of two minutes
 // stands, whatever the worker's properties say.
-func newJournal(o Options, purpose, suffix string, writes kafka.Props) (*journal, error) {
-	j := &journal{topic: o.Topic, logger: o.Logger.With("topic", o.Topic.Name)}
-	j.topic.purpose = purpose
+func newJournal(o Options, kept content) (*journal, error) {
+	j := &journal{topic: o.Topic, content: kept, logger: o.Logger.With("topic", o.Topic.Name)}
+	j.topic.purpose = kept.purpose
 	clientID := kafka.Props{}
 	if o.ClientIDBase != "" {
-		clientID["client.id"] = o.ClientIDBase + suffix
+		clientID["client.id"] = o.ClientIDBase + kept.suffix
 	}
 	var err error
 	if j.admin, err = parse(kafka.RoleAdmin, o.Props, clientID); err != nil {
 		return nil, fmt.Errorf("admin client for %s: %w", o.Topic.Key, err)
 	}
-	reads := kafka.Props{"auto.offset.reset": "earliest", "enable.auto.commit": "false"}
+	// Whether a topic whose end lies before what was read may be read again, presence decides.
+	reads := kafka.Props{"auto.offset.reset": "none", "enable.auto.commit": "false"}
 	if o.ReadCommitted {
 		reads["isolation.level"] = "read_committed"
 	}
@@ -80,9 +95,11 @@ func newJournal(o Options, purpose, suffix string, writes kafka.Props) (*journal
 	// One request at a time keeps the order without idempotence, which old brokers and
 	// tight ACLs refuse.
 	fixed := kafka.Props{"acks": "all", "max.in.flight.requests.per.connection": "1", "enable.idempotence": "false"}
-	if j.producer, err = parse(kafka.RoleProducer, o.Props, o.Producer, fixed, writes, clientID); err != nil {
+	if j.producer, err = parse(kafka.RoleProducer, o.Props, o.Producer, fixed, kept.writes, clientID); err != nil {
 		return nil, fmt.Errorf("producer for %s: %w", o.Topic.Key, err)
 	}
+	// A broker would make it with the settings of any topic, which lose what is old.
+	j.producer.Producer.ExistingTopicsOnly = true
 	return j, nil
 }
 
@@ -118,13 +135,18 @@ func (j *journal) start(ctx context.Context, apply func(kafka.Record), check fun
 	if err := c.client.Await(ctx); err != nil {
 		return err
 	}
-	if err := j.topic.ensure(ctx, kafka.NewAdmin(c.client, j.admin, j.logger), j.admin, j.logger); err != nil {
+	admin := kafka.NewAdmin(c.client, j.admin, j.logger)
+	if err := j.topic.ensure(ctx, admin, j.admin, j.logger); err != nil {
 		return err
 	}
+	c.presence = &presence{topic: j.topic, content: j.content, logger: j.logger, admin: admin}
 	if c.log, err = kafka.OpenLog(ctx, c.client, j.consumer, j.topic.Name, apply, j.logger); err != nil {
 		return fmt.Errorf("reading the topic %s for %s: %w", j.topic.Name, j.topic.purpose, err)
 	}
 	if err := check(c.log.Partitions()); err != nil {
+		return err
+	}
+	if err := c.presence.look(ctx, 0); err != nil {
 		return err
 	}
 	if c.producer, err = kafka.NewProducer(c.client, j.producer, j.logger); err != nil {
@@ -135,6 +157,13 @@ func (j *journal) start(ctx context.Context, apply func(kafka.Record), check fun
 	if j.ended {
 		return storage.ErrStopped
 	}
+	watching, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	c.unwatch = func() { cancel(); <-ended }
+	go func() {
+		defer close(ended)
+		c.presence.watch(watching, c.log)
+	}()
 	j.open = c
 	return nil
 }
@@ -153,6 +182,9 @@ func (j *journal) stop() {
 }
 
 func (j *journal) close(c *clients) {
+	if c.unwatch != nil {
+		c.unwatch()
+	}
 	if c.producer != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
@@ -185,7 +217,7 @@ func (j *journal) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = c.log.ReadToEnd(ctx)
+	err = c.presence.during(ctx, c.log.ReadToEnd)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("the brokers at %s did not answer in time: %w", c.client.Bootstrap(), err)
 	}
@@ -201,7 +233,10 @@ func (j *journal) write(ctx context.Context, records ...storage.Record) error {
 	if err != nil || len(records) == 0 {
 		return err
 	}
-	err = c.producer.SendSync(ctx, j.toKafka(records)...)
+	err = c.presence.during(ctx, func(ctx context.Context) error { return c.producer.SendSync(ctx, j.toKafka(records)...) })
+	if errors.Is(err, storage.ErrTopicLost) {
+		return err
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("writing to the topic %s: the brokers at %s did not acknowledge it in time: %w", j.topic.Name, c.client.Bootstrap(), err)
 	}

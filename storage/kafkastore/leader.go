@@ -30,6 +30,7 @@ func newLeader(j *journal, o ConfigOptions) (*leader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("leader's producer for %s: %w", o.Topic.Key, err)
 	}
+	config.Producer.ExistingTopicsOnly = true
 	return &leader{journal: j, config: config}, nil
 }
 
@@ -57,9 +58,10 @@ func (l *leader) claim(ctx context.Context) error {
 }
 
 // write commits records in one transaction. Its error is an ErrNotPrivileged whatever
-// went wrong.
+// went wrong, unless the topic is gone.
 func (l *leader) write(ctx context.Context, records ...storage.Record) error {
-	if _, err := l.journal.running(); err != nil {
+	c, err := l.journal.running()
+	if err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -67,10 +69,13 @@ func (l *leader) write(ctx context.Context, records ...storage.Record) error {
 	if l.producer == nil {
 		return storage.ErrNotPrivileged
 	}
-	err := l.transact(ctx, l.journal.toKafka(records))
+	err = c.presence.during(ctx, func(ctx context.Context) error { return l.transact(ctx, l.journal.toKafka(records)) })
 	if err != nil {
 		l.drop(l.producer)
 		l.producer = nil
+		if errors.Is(err, storage.ErrTopicLost) {
+			return err
+		}
 		return fmt.Errorf("%w any more: %w", storage.ErrNotPrivileged, err)
 	}
 	return nil

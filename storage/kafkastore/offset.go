@@ -19,7 +19,8 @@ var _ storage.OffsetStore = (*OffsetStore)(nil)
 
 // NewOffsetStore checks the properties.
 func NewOffsetStore(o Options) (*OffsetStore, error) {
-	j, err := newJournal(o, "source connector offsets", "offsets", nil)
+	j, err := newJournal(o, content{purpose: "source connector offsets", suffix: "offsets", replaceable: true,
+		remedy: "What runs goes on, but offsets that are not committed anew are lost when the workers are started the next time. Restarting one worker makes a missing topic again"})
 	if err != nil {
 		return nil, err
 	}

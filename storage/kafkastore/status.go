@@ -29,7 +29,8 @@ var _ storage.StatusStore = (*StatusStore)(nil)
 // NewStatusStore checks the properties.
 func NewStatusStore(o Options) (*StatusStore, error) {
 	// The store retries itself: it knows when a status is not true any more.
-	j, err := newJournal(o, "connector and task statuses", "statuses", kafka.Props{"retries": "0"})
+	j, err := newJournal(o, content{purpose: "connector and task statuses", suffix: "statuses", writes: kafka.Props{"retries": "0"}, replaceable: true,
+		remedy: "What runs goes on, but states are shown as they were until they change. Restarting one worker makes a missing topic again"})
 	if err != nil {
 		return nil, err
 	}

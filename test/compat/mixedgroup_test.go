@@ -121,7 +121,7 @@ func startMixedGroup(t *testing.T) *mixedGroup {
 	}
 	for i := range mixedFiles {
 		name := fmt.Sprintf("lines-%d", i)
-		g.carry(protocol.ConnectorTaskID{Connector: name}, name, func(values []string) { g.appendLines(g.file(name), values) })
+		g.carry(protocol.ConnectorTaskID{Connector: name}, name, func(values []string) { appendLines(t, g.file(name), values) })
 	}
 	for i := range mixedMirrors {
 		name := fmt.Sprintf("mirrored-%d", i)
@@ -145,15 +145,16 @@ func (g *mixedGroup) carry(task protocol.ConnectorTaskID, topic string, add func
 
 func (g *mixedGroup) file(name string) string { return filepath.Join(g.folder, name) }
 
-func (g *mixedGroup) appendLines(file string, lines []string) {
-	g.t.Helper()
+// appendLines appends lines to a file, which may not exist yet.
+func appendLines(t *testing.T, file string, lines []string) {
+	t.Helper()
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
-		g.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer f.Close()
 	if _, err := f.WriteString(strings.Join(lines, "\n") + "\n"); err != nil {
-		g.t.Fatal(err)
+		t.Fatal(err)
 	}
 }
 

@@ -149,19 +149,22 @@ type Herder struct {
 	missing map[connect.TaskID]storage.Status
 
 	// What follows belongs to the loop.
-	round     group.Round
-	roundSeq  int
-	settled   bool // the round's work may run: this worker has read the config topic as far
-	wasLeader bool
-	halted    bool
-	assigned  map[connect.TaskID]bool
-	instances map[connect.TaskID]*instance
-	blocked   map[string]bool // connectors whose tasks wait for the next round
-	known     map[string]bool // connectors that the group was told to place
-	quiet     []quietWaiter
-	starts    map[connect.TaskID][]chan error
-	reconfigs map[string]*reconfiguration
-	keyTimer  *time.Timer
+	round    group.Round
+	roundSeq int
+	settled  bool // the round's work may run: this worker has read the config topic as far
+	caughtUp bool // the config topic was read to its end since the round
+	// unsettledRounds counts the rounds since the last one that settled.
+	unsettledRounds int
+	wasLeader       bool
+	halted          bool
+	assigned        map[connect.TaskID]bool
+	instances       map[connect.TaskID]*instance
+	blocked         map[string]bool // connectors whose tasks wait for the next round
+	known           map[string]bool // connectors that the group was told to place
+	quiet           []quietWaiter
+	starts          map[connect.TaskID][]chan error
+	reconfigs       map[string]*reconfiguration
+	keyTimer        *time.Timer
 }
 
 // view is the part of the loop's state that requests need, replaced as a whole.

@@ -85,7 +85,8 @@ func (h *Herder) Assigned(round group.Round) {
 	h.opts.Statuses.SetGeneration(round.Generation)
 	h.rebalances.assigned(round)
 	h.loop.post(func() {
-		h.round, h.settled = round, false
+		h.round, h.settled, h.caughtUp = round, false, false
+		h.unsettledRounds++
 		h.roundSeq++
 		h.assigned = map[connect.TaskID]bool{}
 		for _, id := range ids(round.Snapshot.Assigned) {
@@ -115,16 +116,18 @@ func (h *Herder) settle() {
 	switch {
 	case h.round.Snapshot.Failed():
 		if h.round.Leader() || own < want {
-			h.catchUp(func() { h.rejoin("a member had read further in the config topic than the leader") })
+			h.catchUp(func() { h.rejoinUnsettled("a member had read further in the config topic than the leader") })
 			return
 		}
-		h.rejoin("a member had read further in the config topic than the leader")
+		h.rejoinUnsettled("a member had read further in the config topic than the leader")
+	case own < want && h.caughtUp:
+		h.rejoinUnsettled("the config topic ends before the place that the leader has read")
 	case own < want:
-		h.catchUp(h.settle)
+		h.catchUp(func() { h.caughtUp = true; h.settle() })
 	case own > want:
-		h.rejoin("the config topic has moved on since the assignment was made")
+		h.rejoinUnsettled("the config topic has moved on since the assignment was made")
 	default:
-		h.settled = true
+		h.settled, h.unsettledRounds = true, 0
 		h.onSettled()
 	}
 }
@@ -164,6 +167,38 @@ func (h *Herder) catchUp(then func()) {
 				h.rejoin("the config topic can be read again")
 			case h.roundSeq == seq && !h.halted:
 				then()
+			}
+		})
+	})
+}
+
+// briskRounds is how many rounds in a row may fail to settle without a pause. What members
+// have read differs for a moment now and then; if it still does after these rounds, they
+// read different topics, and somebody has to act.
+const briskRounds = 4
+
+// rejoinUnsettled asks for another round because this one cannot settle: at once while that
+// may help, else after a pause.
+func (h *Herder) rejoinUnsettled(reason string) {
+	if h.unsettledRounds <= briskRounds {
+		h.rejoin(reason)
+		return
+	}
+	if h.unsettledRounds == briskRounds+1 {
+		h.log.Error("The workers of the group do not read the same in the config topic, so no new work can be started. "+
+			"If the topic was deleted or made anew, all workers have to be started again",
+			"reason", reason, "offset", h.snapshot().Offset(), "leader_offset", h.round.Snapshot.ConfigOffset, "leader", h.round.Snapshot.LeaderURL)
+	}
+	seq := h.roundSeq
+	h.goBackground(func(ctx context.Context) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(h.opts.SyncTimeout):
+		}
+		h.loop.post(func() {
+			if h.roundSeq == seq && !h.halted {
+				h.rejoin(reason)
 			}
 		})
 	})
