@@ -8,6 +8,7 @@ import (
 	"tributary/connect/converter"
 	"tributary/connect/converter/avro"
 	"tributary/connect/converter/jsonschema"
+	"tributary/connect/converter/protobuf"
 	"tributary/connect/plugin"
 	"tributary/connect/predicate"
 	"tributary/connect/transform"
@@ -21,7 +22,7 @@ import (
 func Plugins() []plugin.Plugin {
 	return slices.Concat(
 		mirror.Plugins(buildinfo.Version), file.Plugins(buildinfo.Version), verifiable.Plugins(buildinfo.Version),
-		converter.Plugins(buildinfo.Version), avro.Plugins(buildinfo.Version), jsonschema.Plugins(buildinfo.Version),
+		converter.Plugins(buildinfo.Version), avro.Plugins(buildinfo.Version), jsonschema.Plugins(buildinfo.Version), protobuf.Plugins(buildinfo.Version),
 		transform.Plugins(buildinfo.Version), predicate.Plugins(buildinfo.Version),
 	)
 }
