@@ -45,6 +45,13 @@ func (s *Sender) mend(st *stream) (given []*parcel) {
 	switch {
 	case s.closed && s.run.Err() != nil:
 		return st.end(kafka.ErrClosed)
+	case p.parts != nil && isAny(err, errsOfRecords...) && !(s.transactional() && s.txn.aborting):
+		if isAny(err, errMessageTooLarge, errRecordListTooLarge) {
+			st.bundleLimit = p.bundled / 2
+		}
+		s.bundled -= p.bundled
+		st.takeApart(p)
+		return nil
 	case s.transactional():
 		if end := s.mendTransaction(err); end != nil {
 			return st.end(end)

@@ -40,6 +40,7 @@ type Sender struct {
 	writers    map[int32]*writer
 	parked     map[*stream]struct{}
 	unfinished int           // batches
+	bundled    int           // bytes of bundles that are not done with
 	changed    chan struct{} // closed when unfinished falls to 0; nil while nobody waits
 	identity   identity
 	closed     bool
@@ -74,7 +75,7 @@ func (s *Sender) Send(o *Outgoing) error {
 	}
 	st := s.streams[o.TopicPartition]
 	if st == nil {
-		st = &stream{TopicPartition: o.TopicPartition, leader: -1, id: noIdentity}
+		st = &stream{TopicPartition: o.TopicPartition, leader: -1, id: noIdentity, bundleLimit: bundleBytes}
 		s.streams[o.TopicPartition] = st
 	}
 	o.whole = parcel{of: o, data: o.Data, created: time.Now(), id: noIdentity}
@@ -149,6 +150,11 @@ type result struct {
 // tell notes that a parcel is done with: stored, or failed if its err is set. It calls Done with the last one of a
 // batch. The lock is not held.
 func (s *Sender) tell(p *parcel) {
+	if p.parts != nil {
+		s.unbundled(p)
+		p.ended(s.tell)
+		return
+	}
 	o := p.of
 	if o.pieces == nil {
 		o.pieces = o.piece[:0]
@@ -163,6 +169,13 @@ func (s *Sender) tell(p *parcel) {
 	}
 	o.Done(Outcome{Pieces: o.pieces, Err: o.err})
 	s.finished(1)
+}
+
+// unbundled takes it that the bytes of a bundle are free again.
+func (s *Sender) unbundled(p *parcel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bundled -= p.bundled
 }
 
 func (s *Sender) finished(n int) {

@@ -59,9 +59,33 @@ type parcel struct {
 	stored   bool
 	base     int64
 	err      error // why it was given up
+
+	// parts are the parcels that a bundle stands for, in order; data is nil until build made it in buffer, and
+	// bundled about how long it is.
+	parts   []*parcel
+	bundled int
+	buffer  *batch
+	alone   bool // never a part of a bundle again
 }
 
-func (p *parcel) records() int32 { return int32(p.data.count()) }
+func (p *parcel) records() int32 {
+	if p.parts == nil {
+		return int32(p.data.count())
+	}
+	n := int32(0)
+	for _, part := range p.parts {
+		n += part.records()
+	}
+	return n
+}
+
+// size is about how many bytes will be sent.
+func (p *parcel) size() int {
+	if p.parts != nil {
+		return p.bundled
+	}
+	return len(p.data)
+}
 
 // stream is what is on its way to one partition. The sender's lock guards it.
 //
@@ -71,6 +95,8 @@ func (p *parcel) records() int32 { return int32(p.data.count()) }
 //	B. Until failure is dealt with, which is when nothing is flying any more, nothing further is sent: so
 //	   what follows a failed parcel follows it again when it is sent again.
 //	C. A parcel is sent again with its old number, unless it is certain that no attempt can still be stored.
+//	D. Parcels become a bundle before they have numbers. It is sent again as it is, or taken apart once it is
+//	   certain that it was not stored.
 type stream struct {
 	kafka.TopicPartition
 	leader  int32 // -1 while not known
@@ -89,6 +115,8 @@ type stream struct {
 	logged   string
 
 	round int // the transaction that the partition was last added to
+
+	bundleLimit int // the most that a bundle may have, as the target's max.message.bytes was found to be
 }
 
 type streamState int

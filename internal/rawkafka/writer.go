@@ -79,6 +79,36 @@ func (w *writer) loop() {
 
 // load takes the parcels of the next request, one a partition, in turn, or says how long to wait.
 func (w *writer) load() (load []result, wait time.Duration) {
+	load, wait = w.choose()
+	built := load[:0]
+	for _, r := range load {
+		if err := r.parcel.build(); err != nil {
+			w.s.leaveApart(r, err)
+			continue
+		}
+		built = append(built, r)
+	}
+	if len(load) > 0 && len(built) == 0 {
+		w.done(0, nil)
+		wait = 0
+	}
+	return built, wait
+}
+
+// leaveApart takes a bundle that cannot be made apart before it is sent.
+func (s *Sender) leaveApart(r result, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.logger.Debug("batches are sent one by one", "topic", r.stream.Topic, "partition", r.stream.Partition, "reason", err)
+	r.parcel.flying = false
+	r.stream.flying--
+	s.bundled -= r.parcel.bundled
+	r.stream.takeApart(r.parcel)
+	s.schedule(r.stream)
+}
+
+// choose is load without the making of bundles.
+func (w *writer) choose() (load []result, wait time.Duration) {
 	s := w.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +123,7 @@ func (w *writer) load() (load []result, wait time.Duration) {
 	var again []*stream
 	for i, st := range w.streams {
 		p := st.next()
-		if p != nil && size > 0 && size+len(p.data) > requestBytes {
+		if p != nil && size > 0 && size+p.size() > requestBytes {
 			n = i
 			break
 		}
@@ -101,7 +131,11 @@ func (w *writer) load() (load []result, wait time.Duration) {
 		if p == nil {
 			continue // it failed or was ended since
 		}
-		size += len(p.data)
+		if whole := st.bundle(p, bundledBytes-s.bundled); whole != p {
+			p = whole
+			s.bundled += p.bundled
+		}
+		size += p.size()
 		st.takeOff(p)
 		load = append(load, result{stream: st, parcel: p})
 		if st.next() != nil {
