@@ -56,6 +56,8 @@ type ConfigKey struct {
 	Width        string // NONE, SHORT, MEDIUM or LONG; "" is NONE
 	DisplayName  string // "" is Name
 	Dependents   []string
+	// Live keys reach running tasks when they change, see LiveTask.
+	Live bool
 	// Recommend returns proposed values for the key, nil when any value may do.
 	Recommend func(config map[string]string) []string
 }

@@ -15,5 +15,6 @@
 // Small interfaces are mandatory; everything else a plugin can do is an optional
 // one-method interface that the worker finds by type assertion, once, when it
 // creates the instance: [RecordCommitter], [Committer], [ConfigValidator], [BatchTask],
+// [LiveTask],
 // [ExactlyOnceSupporter], [OffsetAlterer], [Versioned].
 package connect

@@ -26,6 +26,7 @@ type taskRun struct {
 	logger       *slog.Logger
 	scope        *scope
 	offsets      *offsetAccess
+	live         *liveKeys
 	// replicates is set once the plugin is built.
 	replicates replicates
 
@@ -62,6 +63,7 @@ func newTaskRun(w *Worker, id connect.TaskID, rawConnector, rawTask map[string]s
 		offsets: newOffsetAccess(&w.options),
 		changed: make(chan struct{}),
 	}
+	t.live = &liveKeys{t: t, config: rawConnector, tasks: taskCount}
 	t.reports.metrics = newInstanceMetrics(t.scope, "connector_task_metrics", w.metrics.tasks)
 	t.reports.metrics.showRatios()
 	t.reports.report = func(state storage.State, trace string) {
@@ -115,6 +117,7 @@ func (t *taskRun) run() {
 	defer close(t.ended)
 	defer t.scope.close()
 	defer t.offsets.close()
+	defer t.live.end()
 	if err := guard(t.build); err != nil {
 		t.fail(err)
 		return
@@ -276,6 +279,9 @@ func (t *taskRun) buildSource(connector connect.SourceConnector, p plugin.Plugin
 	t.task = connector.NewTask()
 	t.version = versionOf(t.task, p)
 	t.replicates.set(t.task)
+	if err := t.live.begin(t.task, connector.ConfigDef()); err != nil {
+		return err
+	}
 	t.chooseLane(values)
 	t.boundary = newBoundary(config, values, connector, o.Config.FlushInterval)
 	t.offsets.describe(OffsetStoreSpec{Connector: t.id.Connector, ClientID: fmt.Sprintf("%s-%d", t.id.Connector, t.id.Task), Config: config})

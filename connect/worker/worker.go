@@ -155,6 +155,19 @@ func (w *Worker) SetTargetState(connector string, target storage.TargetState) {
 	}
 }
 
+// SetConnectorConfig tells the tasks of a connector that run here about a change of its
+// configuration, raw, or of the number of its tasks: those that follow Live keys get them,
+// in the background.
+func (w *Worker) SetConnectorConfig(connector string, config map[string]string, taskCount int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, t := range w.tasks {
+		if id.Connector == connector {
+			t.live.change(maps.Clone(config), taskCount)
+		}
+	}
+}
+
 // StopConnectors stops the named connectors, all at once, and forgets them. They share
 // task.shutdown.graceful.timeout.ms, or less if ctx ends first; those that need longer
 // are cut off and returned. Names that do not run here are ignored.

@@ -111,6 +111,11 @@ func valid(k connect.ConfigKey, check func(any) string) connect.ConfigKey {
 	return k
 }
 
+func live(k connect.ConfigKey) connect.ConfigKey {
+	k.Live = true
+	return k
+}
+
 func required(k connect.ConfigKey) connect.ConfigKey {
 	k.Required = true
 	return k

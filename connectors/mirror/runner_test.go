@@ -172,6 +172,7 @@ type runner struct {
 	cancel   context.CancelFunc
 	ended    sync.WaitGroup
 	maxTasks int
+	live     map[string]string // of the connector's configuration
 
 	mu      sync.Mutex
 	configs []map[string]string
@@ -230,7 +231,7 @@ func (r *runner) start(config map[string]string) {
 		cancel()
 		r.t.Fatal(err)
 	}
-	r.cancel = cancel
+	r.cancel, r.live = cancel, r.instance.ConfigDef().Live(config)
 	r.RequestTaskReconfiguration()
 	r.ended.Go(func() { r.keep(ctx) })
 }
@@ -282,7 +283,7 @@ func (r *runner) replace(ctx context.Context, configs []map[string]string) {
 	}
 	tasks = nil
 	for i, config := range configs {
-		tasks = append(tasks, r.startTask(ctx, i, config))
+		tasks = append(tasks, r.startTask(ctx, i, config, len(configs)))
 	}
 	r.mu.Lock()
 	r.configs, r.tasks = configs, tasks
@@ -356,12 +357,15 @@ func (t *runningTask) Logger() *slog.Logger          { return t.r.logger }
 func (t *runningTask) Offsets() connect.OffsetReader { return t.r.stored }
 func (t *runningTask) Metrics() connect.Metrics      { return t.r.meter }
 
-func (r *runner) startTask(ctx context.Context, i int, config map[string]string) *runningTask {
+func (r *runner) startTask(ctx context.Context, i int, config map[string]string, count int) *runningTask {
 	t := &runningTask{r: r, id: connect.TaskID{Connector: r.name, Task: i}, task: r.instance.NewTask()}
 	ctx, t.cancel = context.WithCancel(ctx)
 	cfg, err := kafka.ParseConfig(kafka.RoleProducer, kafka.Props{"bootstrap.servers": r.bootstrap, "linger.ms": "0"})
 	if err == nil {
 		t.client, err = kafka.NewClient(cfg, r.logger)
+	}
+	if live, ok := t.task.(connect.LiveTask); ok {
+		live.UseLive(r.live, count)
 	}
 	task, batches := t.task.(connect.BatchTask)
 	if batches {

@@ -243,15 +243,12 @@ func (c *SourceConnector) TaskConfigs(_ context.Context, maxTasks int) ([]map[st
 	c.mu.Unlock()
 	configs := make([]map[string]string, len(tasks))
 	for i, assigned := range tasks {
-		configs[i] = maps.Clone(c.settings.props)
+		configs[i] = sourceDef.WithoutLive(c.settings.props)
 		configs[i][assignedPartitions] = joined(assigned, replica.TopicPartition.String)
 		if ends != nil {
 			configs[i][batchEndsKey] = joined(assigned, func(tp replica.TopicPartition) string { return strconv.FormatInt(ends[tp], 10) })
 		}
 		configs[i][taskIndexKey] = strconv.Itoa(i)
-		if share := taskShare(c.settings.Int(throttleKey), len(tasks)); share > 0 {
-			configs[i][taskThrottleKey] = strconv.FormatInt(share, 10)
-		}
 		if refill := refillOf(assigned, refills); refill != "" {
 			configs[i][taskRefillKey] = refill
 		}

@@ -62,6 +62,7 @@ func (t *SourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) 
 	if len(t.stopped) == len(t.partitions) {
 		return nil, fmt.Errorf("none of the %d partitions of the task can be mirrored: %w", len(t.partitions), t.firstStop())
 	}
+	t.throttle.set(t.limit.Load())
 	if !t.throttle.rest(ctx, max(t.settings.millis(pollTimeoutKey), time.Millisecond)) {
 		return nil, nil
 	}

@@ -20,6 +20,7 @@ type SourceTask struct {
 	settings *settings
 	lane     laneChoice
 	throttle throttle
+	limit    atomic.Int64     // for the throttle: it may change at any time
 	reader   *rawkafka.Reader // nil in the record lane
 	logger   *slog.Logger
 	troubles *troubles
@@ -66,9 +67,6 @@ func (t *SourceTask) Start(ctx context.Context, tc connect.TaskContext, config m
 		return err
 	}
 	t.settings, t.logger = s, tc.Logger()
-	if t.throttle, err = newThrottle(config); err != nil {
-		return fmt.Errorf("%s: %w", taskThrottleKey, err)
-	}
 	t.stopped, t.waiting, t.held = map[kafka.TopicPartition]error{}, map[*sourcePartition]struct{}{}, map[*sourcePartition]struct{}{}
 	t.id = tc.ID()
 	t.troubles = newTroubles(t.logger)

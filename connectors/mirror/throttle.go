@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"tributary/connect"
@@ -11,14 +12,23 @@ import (
 
 const (
 	throttleKey = "throttle.bytes.per.second"
-	// taskThrottleKey is the share of one task.
-	taskThrottleKey = "task.throttle.bytes.per.second"
 	// throttleStep is how long what is handed out at a time should take.
 	throttleStep = 250 * time.Millisecond
 )
 
 var throttleKeys = []connect.ConfigKey{
-	valid(low(throttleKey, connect.TypeLong, int64(0), "How many bytes a second are mirrored at most, divided evenly among the tasks: keys, values and headers of records, or whole batches as compressed as they are. 0 is no limit."), connect.AtLeast(0)),
+	live(valid(low(throttleKey, connect.TypeLong, int64(0), "How many bytes a second are mirrored at most, divided evenly among the tasks: keys, values and headers of records, or whole batches as compressed as they are. 0 is no limit. A change takes effect within a second and restarts nothing but the connector itself."), connect.AtLeast(0))),
+}
+
+var _ connect.LiveTask = (*SourceTask)(nil)
+
+// UseLive implements connect.LiveTask.
+func (t *SourceTask) UseLive(values map[string]string, tasks int) {
+	limit, err := strconv.ParseInt(strings.TrimSpace(values[throttleKey]), 10, 64)
+	if err != nil {
+		limit = 0 // it is not set; validation refuses anything else
+	}
+	t.limit.Store(taskShare(limit, max(tasks, 1)))
 }
 
 // throttle bounds the bytes that a task hands out. The zero value bounds nothing. It is
@@ -37,13 +47,11 @@ func taskShare(limit int64, tasks int) int64 {
 	return max(limit/int64(tasks), 1)
 }
 
-func newThrottle(config map[string]string) (throttle, error) {
-	text := config[taskThrottleKey]
-	if text == "" {
-		return throttle{}, nil
+// set changes the limit. What was handed out under another one is forgotten.
+func (t *throttle) set(perSecond int64) {
+	if t.perSecond != perSecond {
+		*t = throttle{perSecond: perSecond}
 	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	return throttle{perSecond: n}, err
 }
 
 // wait is how long nothing may be handed out.

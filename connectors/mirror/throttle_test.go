@@ -64,3 +64,28 @@ func TestTheThrottleSlowsARecordStreamDown(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAChangedThrottleReachesTheRunningTask(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, localkafka.Options{}, localkafka.Options{})
+	p.source.CreateTopic("t", 1, nil)
+	for range 5 {
+		p.source.Produce("t", kafkatest.Record{Value: make([]byte, 1000)})
+	}
+	r := startSource(t, p, "throttle.bytes.per.second=1")
+	p.target.AwaitRecords("A.t", 1, patience)
+
+	r.mu.Lock()
+	task := r.tasks[0].task.(*SourceTask)
+	r.mu.Unlock()
+	task.UseLive(map[string]string{}, 1)
+
+	p.target.AwaitRecords("A.t", 5, patience)
+	if got := task.limit.Load(); got != 0 {
+		t.Errorf("the limit is %d", got)
+	}
+	task.UseLive(map[string]string{throttleKey: "3000"}, 3)
+	if got := task.limit.Load(); got != 1000 {
+		t.Errorf("the limit is %d, want a third", got)
+	}
+}

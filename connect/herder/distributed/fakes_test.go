@@ -371,6 +371,10 @@ func (r *runner) StopTasks(_ context.Context, stop ...connect.TaskID) []connect.
 	return nil
 }
 
+func (r *runner) SetConnectorConfig(connector string, config map[string]string, taskCount int) {
+	r.ledger.note("%s tell %s pace=%s of %d", r.name, connector, config["pace"], taskCount)
+}
+
 func (r *runner) SetTargetState(connector string, target storage.TargetState) {
 	r.mu.Lock()
 	_, here := r.configs[connector]

@@ -37,6 +37,9 @@ type Runner interface {
 	// StartExactlyOnceTask is StartTask for a source task that writes in transactions.
 	StartExactlyOnceTask(id connect.TaskID, connectorConfig, taskConfig map[string]string, target storage.TargetState, taskCount int, exactlyOnce worker.ExactlyOnce) error
 	SetTargetState(connector string, target storage.TargetState)
+	// SetConnectorConfig tells a connector's running tasks of its configuration and of how
+	// many they are, for keys that need no restart.
+	SetConnectorConfig(connector string, config map[string]string, taskCount int)
 	// TaskConfigs asks the running connector to divide its work.
 	TaskConfigs(ctx context.Context, connector string) ([]map[string]string, error)
 	// Replication is what the instances of a connector that run here say of theirs.

@@ -140,6 +140,27 @@ func TestChangedConfigurationReachesConnectorAndTasks(t *testing.T) {
 	})
 }
 
+// A key that is Live reaches the running tasks; the connector is started anew, its tasks are not.
+func TestAChangeOfLiveKeysRestartsNoTask(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		c.start("a", meterWorker(t, meter{}))
+		c.put(t.Context(), "mirror", config("name", "mirror", "connector.class", "test.Meter", "n", "2", "v", "1", "pace", "slow"))
+		c.expectTasks("mirror", 2, "1")
+		before := len(c.ledger.events)
+
+		c.put(t.Context(), "mirror", config("name", "mirror", "connector.class", "test.Meter", "n", "2", "v", "1", "pace", "fast"))
+
+		c.expectTasks("mirror", 2, "1")
+		history := strings.Join(c.ledger.events[before:], "\n")
+		for text, count := range map[string]int{"start mirror-0": 0, "stop mirror-0": 0, "start mirror-1": 0, "start mirror--1": 1, "tell mirror pace=fast of 2": 1} {
+			if got := strings.Count(history, text); got != count {
+				t.Errorf("%q %d times, want %d:\n%s", text, got, count, history)
+			}
+		}
+	})
+}
+
 func TestPauseResumeStopAreCarriedOutAndReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t)

@@ -76,7 +76,7 @@ func (h *Herder) runsOn(id connect.TaskID, inst *instance, state *storage.Cluste
 	connector, _ := state.RawConnectorConfig(id.Connector)
 	task, known := state.RawTaskConfig(id)
 	return known && !inst.failed && !h.opts.ExactlyOnce &&
-		maps.Equal(inst.connector, withoutNulls(connector)) && maps.Equal(inst.task, withoutNulls(task))
+		h.equalButForLive(inst.connector, withoutNulls(connector)) && maps.Equal(inst.task, withoutNulls(task))
 }
 
 // exists reports whether the config topic has the connector or task.

@@ -24,7 +24,9 @@ type meter struct {
 	refuse *error
 }
 
-func (m meter) ConfigDef() *connect.ConfigDef { return connect.NewConfigDef() }
+func (m meter) ConfigDef() *connect.ConfigDef {
+	return connect.NewConfigDef(connect.ConfigKey{Name: "pace", Type: connect.TypeString, Default: "", Live: true})
+}
 
 func (m meter) AlterOffsets(_ context.Context, config map[string]string, changes []connect.OffsetChange) (bool, error) {
 	if config["v"] != "resolved" {

@@ -108,7 +108,7 @@ func (h *Herder) publishTaskConfigs(ctx context.Context, connector string) error
 	if err != nil {
 		return fmt.Errorf("generate task configurations: %w", err)
 	}
-	if !taskConfigsChanged(h.snapshot(), connector, configs) {
+	if !h.taskConfigsChanged(h.snapshot(), connector, configs) {
 		return nil
 	}
 	round := h.view.Load().round
@@ -120,8 +120,8 @@ func (h *Herder) publishTaskConfigs(ctx context.Context, connector string) error
 
 // taskConfigsChanged compares what the connector wants with what the config topic has.
 // The connector's own configuration counts too: tasks see changes of it only when
-// they are started anew.
-func taskConfigsChanged(state *storage.ClusterState, connector string, configs []map[string]string) bool {
+// they are started anew, but for its Live keys.
+func (h *Herder) taskConfigsChanged(state *storage.ClusterState, connector string, configs []map[string]string) bool {
 	if state.TaskCount(connector) != len(configs) || state.IsInconsistent(connector) {
 		return true
 	}
@@ -132,7 +132,20 @@ func taskConfigsChanged(state *storage.ClusterState, connector string, configs [
 	}
 	applied, ok := state.AppliedConfig(connector)
 	current, _ := state.RawConnectorConfig(connector)
-	return !ok || !maps.Equal(withoutNulls(applied), withoutNulls(current))
+	return !ok || !h.equalButForLive(withoutNulls(applied), withoutNulls(current))
+}
+
+// equalButForLive compares two configurations of a connector as its tasks see them.
+func (h *Herder) equalButForLive(a, b map[string]string) bool {
+	if maps.Equal(a, b) {
+		return true
+	}
+	instance, _, err := h.opts.Plugins.NewConnector(b["connector.class"])
+	if err != nil {
+		return false
+	}
+	def := instance.ConfigDef()
+	return maps.Equal(def.WithoutLive(a), def.WithoutLive(b))
 }
 
 // putTaskConfigs writes task configurations, as the leader.
@@ -144,7 +157,7 @@ func (h *Herder) putTaskConfigs(ctx context.Context, connector string, configs [
 			return herder.ConnectorNotFound(connector)
 		case len(configs) > 0 && isStopped(state, connector):
 			return &herder.BadRequestError{Message: fmt.Sprintf("Cannot submit non-empty set of task configs for stopped connector %s", connector)}
-		case !taskConfigsChanged(state, connector, configs):
+		case !h.taskConfigsChanged(state, connector, configs):
 			return nil
 		}
 		return h.opts.Configs.PutTaskConfigs(ctx, connector, configs)

@@ -256,11 +256,20 @@ func (h *Herder) ConnectorConfigUpdated(connector string) {
 			h.rebalance("connector " + connector + " was created")
 			return
 		}
+		h.tellTasks(connector)
 		if inst := h.instances[connectorID(connector)]; inst != nil {
 			inst.stale = true
 			h.reconcile()
 		}
 	})
+}
+
+// tellTasks tells the running tasks of a connector how it is configured now.
+func (h *Herder) tellTasks(connector string) {
+	state := h.snapshot()
+	if config, ok := state.RawConnectorConfig(connector); ok {
+		h.runner.SetConnectorConfig(connector, withoutNulls(config), state.TaskCount(connector))
+	}
 }
 
 // ConnectorConfigRemoved implements storage.ConfigEvents.
@@ -279,6 +288,7 @@ func (h *Herder) ConnectorConfigRemoved(connector string) {
 func (h *Herder) TaskConfigsUpdated(connector string) {
 	offset := h.snapshot().Offset()
 	h.loop.post(func() {
+		h.tellTasks(connector)
 		if h.covered(offset) {
 			return
 		}
