@@ -1,5 +1,7 @@
 package replica
 
+import "slices"
+
 // DefaultSyncPermits is how many offset syncs MirrorMaker 2 keeps in flight.
 const DefaultSyncPermits = 10
 
@@ -14,8 +16,8 @@ const DefaultSyncPermits = 10
 // At the end of a task: Promote, then the same loop until Idle; what Unsent counts
 // after that could not be sent.
 //
-// A sync waits in one of two places. Pending ones go out as soon as a permit is free;
-// delayed ones wait for Promote. Either place holds at most one sync a partition, the
+// A sync waits in one of two places. Pending ones go out, in order, as soon as a permit
+// is free; delayed ones wait for Promote, of which there is at most one a partition, the
 // newest.
 //
 // Unlike in MirrorMaker 2, completions make room at once instead of at the next commit,
@@ -23,9 +25,14 @@ const DefaultSyncPermits = 10
 // and tried again; and a partition never has two syncs in flight, so that a retry
 // cannot overtake a newer one, which readers would take for a rewind of the topic.
 //
-// As in MirrorMaker 2, a sync that shows that the target topic started again can be
-// replaced before it is sent. Readers notice only if the newer one, too, lies below
-// what they know.
+// MirrorMaker 2 keeps one pending sync of a partition. When many records are acknowledged
+// while one is in flight, those between are lost, and a group that stands among these
+// records is translated as far back as they go. Here they stay pending, the thinner the
+// older they are: two neighbours are no further apart than the later of them lies behind
+// the newest, so a burst of n records costs about log n syncs, and how far back a group is
+// translated is bounded by its distance from the newest record. (Readers thin what they
+// know likewise, see syncRing.) The oldest pending sync is never given up: it may be the one
+// that tells readers that a topic began anew.
 //
 // A SyncQueue is not safe for concurrent use; completions often arrive on another
 // goroutine, so its owner needs a lock or one goroutine for all calls.
@@ -46,9 +53,11 @@ type SyncQueue struct {
 type partitionSyncs struct {
 	state PartitionSyncState
 	// acknowledged is the downstream offset of the last sync acknowledged, -1 if none.
-	acknowledged     int64
-	pending, delayed waitingSync
-	inFlight         bool
+	acknowledged int64
+	// pending are in the order of the log.
+	pending  []waitingSync
+	delayed  waitingSync
+	inFlight bool
 	// listed says that the partition stands in the queue's delayed list.
 	listed bool
 }
@@ -83,11 +92,9 @@ func (q *SyncQueue) AckedRun(tp TopicPartition, upstream, downstream, n int64) {
 	for i := range n {
 		if p.state.Record(q.rule, upstream+i, downstream+i) {
 			due = i
+			p.delayed = waitingSync{}
+			q.makePending(tp, p, waitingSync{taken: true, upstream: upstream + i, downstream: downstream + i})
 		}
-	}
-	if due >= 0 {
-		p.delayed = waitingSync{}
-		q.makePending(tp, p, waitingSync{taken: true, upstream: upstream + due, downstream: downstream + due})
 	}
 	if last := n - 1; due < last {
 		q.delay(tp, p, waitingSync{taken: true, upstream: upstream + last, downstream: downstream + last})
@@ -118,8 +125,9 @@ func (q *SyncQueue) Next() (OffsetSync, bool) {
 	tp := q.ready[0]
 	q.ready = q.ready[1:]
 	p := q.partitions[tp]
-	sync := OffsetSync{TopicPartition: tp, Upstream: p.pending.upstream, Downstream: p.pending.downstream}
-	p.pending = waitingSync{}
+	first := p.pending[0]
+	sync := OffsetSync{TopicPartition: tp, Upstream: first.upstream, Downstream: first.downstream}
+	p.pending = slices.Delete(p.pending, 0, 1)
 	p.inFlight = true
 	q.inFlight++
 	return sync, true
@@ -141,7 +149,7 @@ func (q *SyncQueue) Sent(sync OffsetSync, err error) {
 	if err == nil {
 		p.acknowledged = sync.Downstream
 	}
-	if p.pending.taken {
+	if len(p.pending) > 0 {
 		q.ready = append(q.ready, sync.TopicPartition)
 		return
 	}
@@ -162,9 +170,7 @@ func (q *SyncQueue) Idle() bool { return q.inFlight == 0 && len(q.ready) == 0 }
 func (q *SyncQueue) Unsent() int {
 	n := 0
 	for _, p := range q.partitions {
-		if p.pending.taken {
-			n++
-		}
+		n += len(p.pending)
 		if p.delayed.taken {
 			n++
 		}
@@ -173,10 +179,26 @@ func (q *SyncQueue) Unsent() int {
 }
 
 func (q *SyncQueue) makePending(tp TopicPartition, p *partitionSyncs, sync waitingSync) {
-	if !p.pending.taken && !p.inFlight {
+	if len(p.pending) == 0 && !p.inFlight {
 		q.ready = append(q.ready, tp)
 	}
-	p.pending = sync
+	if n := len(p.pending); n > 0 && (sync.upstream <= p.pending[n-1].upstream || sync.downstream <= p.pending[n-1].downstream) {
+		p.pending = p.pending[:0] // the topic began anew: what is before it is wrong
+	}
+	p.pending = thin(append(p.pending, sync))
+}
+
+// thin drops syncs until neighbours are as far apart as they may be, as said at
+// SyncQueue. It keeps the first and the last.
+func thin(syncs []waitingSync) []waitingSync {
+	newest := syncs[len(syncs)-1].downstream
+	for i := len(syncs) - 2; i > 0; i-- {
+		behind := syncs[i+1].downstream
+		if behind-syncs[i-1].downstream <= newest-behind {
+			syncs = slices.Delete(syncs, i, i+1)
+		}
+	}
+	return syncs
 }
 
 func (q *SyncQueue) delay(tp TopicPartition, p *partitionSyncs, sync waitingSync) {

@@ -39,6 +39,68 @@ func TestLagRuleSyncsWhatTranslationNeeds(t *testing.T) {
 	}
 }
 
+// A burst that is acknowledged while one sync is in flight.
+func TestABurstKeepsTheSyncsThatTranslationNeeds(t *testing.T) {
+	const lagMax, burst, begin = 20, 50_000, 7
+	for name, acked := range map[string]func(q *SyncQueue){
+		"record by record": func(q *SyncQueue) {
+			for i := range int64(burst) {
+				q.Acked(t0, begin+i, i)
+			}
+		},
+		"in batches": func(q *SyncQueue) {
+			for i := int64(0); i < burst; i += 500 {
+				q.AckedRun(t0, begin+i, i, 500)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q, store := NewSyncQueue(LagRule(lagMax), 10), NewOffsetSyncStore(true)
+			store.Ready()
+			acked(q)
+			q.Promote()
+			sent := 0
+			for taken := takeAll(q); len(taken) > 0; taken = takeAll(q) {
+				for _, s := range taken {
+					sent++
+					store.Add(s)
+					q.Sent(s, nil)
+				}
+			}
+			if most := 20; sent > most {
+				t.Errorf("%d syncs for one burst, want at most %d", sent, most)
+			}
+			for behind := int64(0); behind <= burst; behind++ {
+				truth := int64(burst) - behind
+				got, ok := store.TranslateDownstream(t0, begin+truth)
+				if allowed := max(lagMax, 3*behind); !ok || got > truth || truth-got > allowed {
+					t.Fatalf("%d behind the end: translated to %d, %v, the place is %d; at most %d before it are allowed", behind, got, ok, truth, allowed)
+				}
+			}
+		})
+	}
+}
+
+func TestASyncThatTellsOfANewBeginningIsNotLostInABurst(t *testing.T) {
+	q, store := NewSyncQueue(LagRule(20), 10), NewOffsetSyncStore(true)
+	store.Ready()
+	q.AckedRun(t0, 0, 0, 1000)
+	for _, s := range takeAll(q) {
+		store.Add(s)
+	}
+	q.AckedRun(t0, 1000, 0, 5000) // the target's topic was made anew
+	q.Sent(OffsetSync{t0, 0, 0}, nil)
+	for taken := takeAll(q); len(taken) > 0; taken = takeAll(q) {
+		for _, s := range taken {
+			store.Add(s)
+			q.Sent(s, nil)
+		}
+	}
+	if got, _ := store.TranslateDownstream(t0, 500); got != TooOld {
+		t.Errorf("what was mirrored to the former topic is translated to %d", got)
+	}
+}
+
 // Each transaction of one record leaves a marker, so the offsets of source and target
 // drift apart by one each time.
 func TestSmallTransactionsCostNoSyncEach(t *testing.T) {
@@ -132,8 +194,10 @@ func TestSyncsAreSentInTheOrderTheirPartitionsBecameDue(t *testing.T) {
 	for _, tp := range []TopicPartition{t1, t0, t2} {
 		q.Acked(tp, 0, 0)
 	}
-	q.Acked(t1, 105, 105) // Far ahead: replaces the pending sync of t1 in its place.
-	expectTaken(t, q, OffsetSync{t1, 105, 105}, OffsetSync{t0, 0, 0}, OffsetSync{t2, 0, 0})
+	q.Acked(t1, 105, 105) // due as well: it goes behind the first one of t1
+	expectTaken(t, q, OffsetSync{t1, 0, 0}, OffsetSync{t0, 0, 0}, OffsetSync{t2, 0, 0})
+	q.Sent(OffsetSync{t1, 0, 0}, nil)
+	expectTaken(t, q, OffsetSync{t1, 105, 105})
 }
 
 func TestAnImmediateSyncReplacesTheDelayedOne(t *testing.T) {
@@ -174,6 +238,9 @@ func TestAPartitionHasOneSyncInFlightAtATime(t *testing.T) {
 	q.Acked(t0, 2, 2)
 	expectTaken(t, q)
 	q.Sent(first, nil)
+	expectTaken(t, q, OffsetSync{t0, 1, 1})
+	expectTaken(t, q)
+	q.Sent(OffsetSync{t0, 1, 1}, nil)
 	expectTaken(t, q, OffsetSync{t0, 2, 2})
 }
 

@@ -36,7 +36,8 @@ func (r *syncRing) fill(s *syncPoint) {
 // latter MirrorMaker 2 keeps its history, and then translates groups that lag to
 // offsets that the target no longer has.
 func (s *syncPoint) invalidates(newest *syncPoint) bool {
-	return s.upstream < newest.upstream || s.downstream < newest.downstream
+	return s.upstream < newest.upstream || s.downstream < newest.downstream ||
+		s.downstream == newest.downstream && s.upstream > newest.upstream // two records cannot have been there
 }
 
 // push adds a newer sync.
