@@ -26,25 +26,23 @@ type bench struct {
 	// kafka are clients of both clusters, for the scope of the whole benchmark.
 	sourceKafka, targetKafka *kafkatest.Client
 	payload                  map[string]int64 // topic → bytes of keys and values in a filled topic
+	digest                   lineDigest       // of the last lines that came out of json
 }
 
 // startBench starts and warms the two clusters.
 func startBench(s *scope, opts options) *bench {
 	// What Kafka's own start script gives a broker.
 	jvm := append([]string{"-Xms1g", "-Xmx1g"}, scriptJVM...)
-	b := &bench{
-		opts:    opts,
-		source:  realkafka.StartCluster(s, realkafka.Options{Name: "source", JVM: jvm}),
-		target:  realkafka.StartCluster(s, realkafka.Options{Name: "target", JVM: jvm}),
-		payload: map[string]int64{},
-	}
+	b := &bench{opts: opts, payload: map[string]int64{}}
+	b.source = realkafka.StartCluster(s, realkafka.Options{Name: "source", JVM: jvm, Listeners: far(s)})
+	b.target = realkafka.StartCluster(s, realkafka.Options{Name: "target", JVM: jvm, Listeners: far(s)})
 	b.sourceKafka, b.targetKafka = kafkatest.Dial(s, b.source.Bootstrap()), kafkatest.Dial(s, b.target.Bootstrap())
 	s.Logf("two brokers of Kafka %s run; warming them", b.source.Version())
 	for _, kafka := range []*kafkatest.Client{b.sourceKafka, b.targetKafka} {
 		kafka.CreateTopic("warm", partitions, nil)
 	}
 	for _, bootstrap := range []string{b.source.Bootstrap(), b.target.Bootstrap()} {
-		if _, err := fill(s.ctx, bootstrap, "warm", warmRecords, kgo.NoCompression(), opts.BatchBytes); err != nil {
+		if _, err := fill(s.ctx, bootstrap, orders("warm", warmRecords, kgo.NoCompression(), opts.BatchBytes)); err != nil {
 			s.Fatalf("%v", err)
 		}
 		if err := drain(s.ctx, bootstrap, "warm", warmRecords); err != nil {
@@ -84,7 +82,7 @@ func (b *bench) measureAll(s *scope, report func(measurement)) {
 			wanted.prepare(b, s)
 		}
 		tools := slices.DeleteFunc(slices.Clone(wanted.tools), func(tool string) bool {
-			return tool != straight && !slices.Contains(b.opts.Tools, tool)
+			return slices.Contains(mirrors, tool) && !slices.Contains(b.opts.Tools, tool)
 		})
 		for run := 1; run <= b.opts.Runs; run++ {
 			for _, tool := range tools {
@@ -101,25 +99,30 @@ func (b *bench) measureAll(s *scope, report func(measurement)) {
 	}
 }
 
-// fillSource makes and fills the topic of a throughput scenario, unless another scenario has.
-func (b *bench) fillSource(s *scope, topic string) {
-	if b.payload[topic] != 0 {
+// orders fills a topic with documents of 1 kB, in turn to each partition.
+func orders(topic string, count int, codec kgo.CompressionCodec, batchBytes int32) filling {
+	return filling{topic: topic, count: count, partitions: partitions, valueBytes: valueBytes, run: 1, codec: codec, batchBytes: batchBytes}
+}
+
+// fillSource makes and fills a topic of the source, unless another scenario has.
+func (b *bench) fillSource(s *scope, f filling) {
+	if b.payload[f.topic] != 0 {
 		return
 	}
-	b.sourceKafka.CreateTopic(topic, partitions, nil)
-	bytes, err := fill(s.ctx, b.source.Bootstrap(), topic, b.opts.Records, codecs[topic], b.opts.BatchBytes)
+	b.sourceKafka.CreateTopic(f.topic, int32(f.partitions), nil)
+	bytes, err := fill(s.ctx, b.source.Bootstrap(), f)
 	if err != nil {
 		s.Fatalf("%v", err)
 	}
 	var got int64
-	for _, end := range ends(b.sourceKafka.Offsets(topic)) {
+	for _, end := range ends(b.sourceKafka.Offsets(f.topic)) {
 		got += end
 	}
-	if got != int64(b.opts.Records) {
-		s.Fatalf("topic %s holds %d records after it was filled with %d", topic, got, b.opts.Records)
+	if got != int64(f.count) {
+		s.Fatalf("topic %s holds %d records after it was filled with %d", f.topic, got, f.count)
 	}
-	b.payload[topic] = bytes
-	s.Logf("topic %s holds %d records, %.2f GB of keys and values", topic, b.opts.Records, float64(bytes)/gigabyte)
+	b.payload[f.topic] = bytes
+	s.Logf("topic %s holds %d records, %.2f GB of keys and values", f.topic, f.count, float64(bytes)/gigabyte)
 }
 
 func ends(ranges map[int32]kafkatest.OffsetRange) map[int32]int64 {

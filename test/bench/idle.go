@@ -44,6 +44,21 @@ func (b *bench) idleFigures(s *scope, p *realkafka.Process) []figure {
 	}
 }
 
+// await looks until a condition holds, and ends the scope when it does not in time or fails.
+func (s *scope) await(patience time.Duration, what string, condition func() (bool, error)) {
+	for begun := time.Now(); ; s.pause(pollArrivals) {
+		ok, err := condition()
+		switch {
+		case err != nil:
+			s.Fatalf("waiting for %s: %v", what, err)
+		case ok:
+			return
+		case time.Since(begun) > patience:
+			s.Fatalf("waited %s for %s", patience, what)
+		}
+	}
+}
+
 // pause lets time pass unless the benchmark is interrupted.
 func (s *scope) pause(duration time.Duration) {
 	timer := time.NewTimer(duration)

@@ -30,8 +30,10 @@ type options struct {
 	// A Java group of a thousand does not fit beside the brokers.
 	JavaConnectors int               `json:"javaConnectors" env:"BENCH_JAVA_CONNECTORS" default:"50" help:"Connectors on Java's group of workers."`
 	Topics         int               `json:"topics" env:"BENCH_TOPICS" default:"500" help:"Topics of 4 partitions in partitions; in many-partitions it is five times as many."`
+	LinkRate       int               `json:"linkRate" env:"BENCH_LINK_RATE" default:"50" help:"MB/s that flow over the long lines of far-source and far-target."`
 	Set            map[string]string `json:"set,omitempty" env:"BENCH_SET" help:"Further settings of the flow for both tools, as tasks.max=4;offset.lag.max=0."`
 	Out            string            `json:"-" env:"BENCH_OUT" default:"bench-results" help:"Folder for the report."`
+	Name           string            `json:"-" env:"BENCH_NAME" help:"Name of the report's files, without an extension; the time if none is given."`
 	Binary         string            `json:"-" env:"BENCH_BINARY" default:"bin/connect-mirror-maker" help:"Tributary's mirror maker."`
 	Worker         string            `json:"-" env:"BENCH_WORKER" default:"bin/connect-distributed" help:"Tributary's worker."`
 }
@@ -45,6 +47,8 @@ func (o *options) Validate() error {
 		return fmt.Errorf("runs is %d, and must be 1 or more", o.Runs)
 	case o.Connectors < 1 || o.JavaConnectors < 1:
 		return fmt.Errorf("connectors is %d and java-connectors %d, and both must be 1 or more", o.Connectors, o.JavaConnectors)
+	case o.LinkRate < 1:
+		return fmt.Errorf("link-rate is %d, and must be 1 or more", o.LinkRate)
 	case o.Topics < 1:
 		return fmt.Errorf("topics is %d, and must be 1 or more", o.Topics)
 	case o.Seconds < 1:
@@ -110,6 +114,6 @@ func measureAndReport(ctx context.Context, opts options, progress *log.Logger) e
 		return err
 	}
 	fmt.Print(r.text())
-	progress.Printf("the report is in %s.txt and %s.json", path, path)
+	progress.Printf("the report is in %s.txt and .json", path)
 	return failure
 }

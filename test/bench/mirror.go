@@ -54,7 +54,7 @@ type mirror struct {
 // startMirror starts a tool on topics, under cluster aliases that nothing else uses, with both tools' defaults but
 // for what is planned and the replication factors, which one broker a cluster enforces.
 func (b *bench) startMirror(s *scope, p plan) *mirror {
-	alias := fmt.Sprintf("%s%d%s", p.tool, p.run, p.scenario)
+	alias := aliasOf(p)
 	set := maps.Clone(b.opts.Set)
 	if set == nil {
 		set = map[string]string{}
@@ -80,6 +80,9 @@ func (b *bench) startMirror(s *scope, p plan) *mirror {
 	m.Process = realkafka.StartProcess(s, tributary, []string{b.opts.Binary, path}, nil, "")
 	return m
 }
+
+// aliasOf is the source's alias, which is the prefix of the target's topics.
+func aliasOf(p plan) string { return fmt.Sprintf("%s%d%s", p.tool, p.run, p.scenario) }
 
 // flow is one mirror of some topics.
 type flow struct {

@@ -48,6 +48,23 @@ func (p *payload) next() (key, value []byte) {
 	return key, value
 }
 
+// sized gives a record with a value of so many bytes: the beginning of a document, or several.
+func (p *payload) sized(bytes int) (key, value []byte) {
+	key, value = p.next()
+	if bytes <= len(value) {
+		return key, value[:bytes]
+	}
+	p.made--
+	whole := make([]byte, 0, bytes+valueBytes)
+	for len(whole) < bytes {
+		_, more := p.next()
+		p.made--
+		whole = append(whole, more...)
+	}
+	p.made++
+	return key, whole[:bytes]
+}
+
 // orderKey is the key of the nth record.
 func orderKey(number int) string { return fmt.Sprintf("order-%010d", number) }
 

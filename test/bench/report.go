@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -205,12 +206,12 @@ func number(value float64) string {
 	return fmt.Sprintf("%.2f", value)
 }
 
-// write makes two files in the folder, named after the time, and gives their path without the extension.
+// write makes the text, the JSON and the pictures in the folder, named after the time or by BENCH_NAME, and gives their path without the extension.
 func (r report) write(folder string) (path string, err error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return "", fmt.Errorf("make the report's folder: %w", err)
 	}
-	path = filepath.Join(folder, "bench-"+r.Started.Format("20060102T150405Z"))
+	path = filepath.Join(folder, cmp.Or(r.Options.Name, "bench-"+r.Started.Format("20060102T150405Z")))
 	data, err := json.MarshalIndent(struct {
 		report
 		Medians []measurement `json:"medians"`
@@ -221,5 +222,8 @@ func (r report) write(folder string) (path string, err error) {
 	if err := os.WriteFile(path+".json", append(data, '\n'), 0o644); err != nil {
 		return "", err
 	}
-	return path, os.WriteFile(path+".txt", []byte(r.text()), 0o644)
+	if err := os.WriteFile(path+".txt", []byte(r.text()), 0o644); err != nil {
+		return "", err
+	}
+	return path, r.draw(path)
 }

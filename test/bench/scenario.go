@@ -8,7 +8,7 @@ import (
 // scenario is something that can be measured, by its name in BENCH_ONLY.
 type scenario struct {
 	name string
-	// tools can be measured; one that is no mirror (straight) always is.
+	// tools can be measured. One that is no mirror (straight, the points of a curve) always is.
 	tools []string
 	// byDefault says that it is measured where BENCH_ONLY names nothing.
 	byDefault bool
@@ -19,6 +19,8 @@ type scenario struct {
 	measure func(b *bench, s *scope, tool string, run int) measurement
 	// goals are what Tributary is to reach, by the label of the figure.
 	goals map[string]goal
+	// curve says that the tools are points of a curve and what the points are.
+	curve string
 }
 
 // goal is a limit for one of Tributary's figures.
@@ -77,7 +79,8 @@ var mirrors = []string{java, tributary}
 // scenarios are in the order in which they are measured.
 func scenarios() []scenario {
 	return slices.Concat(throughputScenarios(), []scenario{latencyScenario(), idleScenario()},
-		[]scenario{connectorsScenario(), partitionsScenario(), manyPartitionsScenario()})
+		[]scenario{connectorsScenario(), partitionsScenario(), manyPartitionsScenario()},
+		costScenarios(), linkScenarios(), []scenario{jsonScenario()})
 }
 
 func scenarioNamed(name string) scenario {

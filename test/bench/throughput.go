@@ -34,6 +34,8 @@ type filled struct {
 	flow, java, cluster map[string]string
 	// transactional says that the target's topic ends in transaction markers.
 	transactional bool
+	// count and partitions are those of the topic.
+	count, partitions int
 }
 
 // throughputScenarios mirror a filled topic from its start to its end.
@@ -71,8 +73,13 @@ func (f filled) scenario(goals map[string]goal, remark string) scenario {
 			return fmt.Sprintf("%d records of %d bytes, %d partitions, %s batches of at most %d bytes before compression%s; rates are those after the first %.0f %% had arrived",
 				o.Records, valueBytes, partitions, codec, o.BatchBytes, remark, 100*startUp)
 		},
-		prepare: func(b *bench, s *scope) { b.fillSource(s, f.topic) },
-		measure: func(b *bench, s *scope, tool string, run int) measurement { return b.measureFilled(s, f, tool, run) },
+		prepare: func(b *bench, s *scope) {
+			b.fillSource(s, orders(f.topic, b.opts.Records, codecs[f.topic], b.opts.BatchBytes))
+		},
+		measure: func(b *bench, s *scope, tool string, run int) measurement {
+			f.count, f.partitions = b.opts.Records, partitions
+			return b.measureFilled(s, f, tool, run)
+		},
 	}
 }
 
@@ -87,7 +94,7 @@ func (b *bench) measureFilled(s *scope, f filled, tool string, run int) measurem
 	ending := m.stop(s)
 	used := m.usage(s)
 	codec := b.verify(s, m, f, run)
-	figures, err := arrivalFigures(samples, int64(b.opts.Records), b.payload[f.topic])
+	figures, err := arrivalFigures(samples, int64(f.count), b.payload[f.topic])
 	if err != nil {
 		s.Fatalf("%v", err)
 	}
@@ -105,7 +112,7 @@ func (b *bench) measureFilled(s *scope, f filled, tool string, run int) measurem
 func (b *bench) verify(s *scope, m *mirror, f filled, run int) (codec string) {
 	want, got := ends(b.sourceKafka.Offsets(f.topic)), ends(b.targetKafka.Offsets(m.remote))
 	from, to := place{b.source.Bootstrap(), f.topic}, place{b.target.Bootstrap(), m.remote}
-	compare := []int32{int32(run % partitions)}
+	compare := []int32{int32(run % f.partitions)}
 	if f.transactional {
 		compare = slices.Sorted(maps.Keys(want))
 	} else if !maps.Equal(want, got) {
@@ -127,14 +134,15 @@ func (b *bench) watchArrivals(s *scope, m *mirror, f filled) []sample {
 		s.Fatalf("make a Kafka client: %v", err)
 	}
 	defer client.Close()
-	tick := time.NewTicker(pollArrivals)
+	// A look costs the broker something for each partition.
+	tick := time.NewTicker(pollArrivals * time.Duration(1+f.partitions/1000))
 	defer tick.Stop()
 	var samples []sample
-	count := int64(b.opts.Records)
+	count := int64(f.count)
 	progressed, allowed := m.started, firstPatience
 	for arrived := int64(0); ; {
 		ended := !m.Running()
-		seen, err := endOffsets(s.ctx, client, partitions, m.remote)
+		seen, err := endOffsets(s.ctx, client, f.partitions, m.remote)
 		if err != nil {
 			s.Fatalf("%v", err)
 		}

@@ -16,12 +16,26 @@ import (
 
 const partitions = 8
 
-// fill writes count records of payload, in turn to each partition, and gives the bytes of their keys and values.
-// Batches are as large as the limit allows.
-func fill(ctx context.Context, bootstrap, topic string, count int, codec kgo.CompressionCodec, batchBytes int32) (int64, error) {
+// filling is what a topic is filled with.
+type filling struct {
+	topic      string
+	count      int
+	partitions int
+	// valueBytes are those of each record; run records one after the other go to a partition.
+	valueBytes, run int
+	codec           kgo.CompressionCodec
+	batchBytes      int32
+}
+
+// fillBuffer bounds what is on its way while a topic is filled, in bytes.
+const fillBuffer = 64 << 20
+
+// fill writes the records and gives the bytes of their keys and values. Batches are as large as the limit allows, and as
+// one record needs.
+func fill(ctx context.Context, bootstrap string, f filling) (int64, error) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.ClientID("bench-fill"),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(codec),
-		kgo.ProducerBatchMaxBytes(batchBytes), kgo.ProducerLinger(100*time.Millisecond),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(f.codec),
+		kgo.ProducerBatchMaxBytes(max(f.batchBytes, int32(f.valueBytes+1024))), kgo.ProducerLinger(100*time.Millisecond), kgo.MaxBufferedBytes(fillBuffer),
 		kgo.UnknownTopicRetries(2), kgo.MetadataMinAge(100*time.Millisecond))
 	if err != nil {
 		return 0, err
@@ -35,11 +49,11 @@ func fill(ctx context.Context, bootstrap, topic string, count int, codec kgo.Com
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	records := newPayload()
-	for i := range count {
-		key, value := records.next()
+	for i := range f.count {
+		key, value := records.sized(f.valueBytes)
 		bytes += int64(len(key) + len(value))
 		// Blocks while too many are on their way.
-		client.Produce(ctx, &kgo.Record{Topic: topic, Partition: int32(i % partitions), Key: key, Value: value}, func(_ *kgo.Record, err error) {
+		client.Produce(ctx, &kgo.Record{Topic: f.topic, Partition: int32(i / f.run % f.partitions), Key: key, Value: value}, func(_ *kgo.Record, err error) {
 			if err != nil {
 				once.Do(func() { failure = err })
 				cancel()
@@ -52,7 +66,7 @@ func fill(ctx context.Context, bootstrap, topic string, count int, codec kgo.Com
 	flushed := client.Flush(ctx)
 	once.Do(func() {}) // no callback writes failure after this
 	if failure != nil {
-		return 0, fmt.Errorf("fill topic %s: %w", topic, failure)
+		return 0, fmt.Errorf("fill topic %s: %w", f.topic, failure)
 	}
 	return bytes, flushed
 }

@@ -55,7 +55,7 @@ func cluster(t *testing.T, topics ...string) (bootstrap string, client *kafkates
 func TestFillWritesThePayloadInTurnToEachPartition(t *testing.T) {
 	bootstrap, client := cluster(t, "zstd")
 	const count, batchBytes = 1003, 4096
-	payload, err := fill(t.Context(), bootstrap, "zstd", count, kgo.ZstdCompression(), batchBytes)
+	payload, err := fill(t.Context(), bootstrap, orders("zstd", count, kgo.ZstdCompression(), batchBytes))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestFillWritesThePayloadInTurnToEachPartition(t *testing.T) {
 
 func TestFillGivesTheBrokersRefusal(t *testing.T) {
 	bootstrap, _ := cluster(t, "small")
-	if _, err := fill(t.Context(), bootstrap, "absent", 10, kgo.NoCompression(), 4096); err == nil || !strings.Contains(err.Error(), "fill topic absent") {
+	if _, err := fill(t.Context(), bootstrap, orders("absent", 10, kgo.NoCompression(), 4096)); err == nil || !strings.Contains(err.Error(), "fill topic absent") {
 		t.Errorf("error %v, want one that names the topic", err)
 	}
 }
