@@ -2,7 +2,8 @@
 # make test    all tests; those against real Kafka where java and mvn are present
 # make chaos   five minutes of kills on real brokers, with and without exactly-once (CHAOS_SECONDS, CHAOS_SEED)
 # make demo    two embedded clusters, two workers, a mirror between them (DEMO_SECONDS=20 ends by itself)
-# make bench   figures beside Java MirrorMaker 2 on real brokers (needs java and mvn)
+# make bench   figures beside Java MirrorMaker 2 on real brokers (needs java and mvn; BENCH_ONLY=plain,json; test/bench/run.sh --help)
+# make bench-all  every report of docs/benchmarks anew, which takes an hour (BENCH_REPORTS="figures json" for some)
 # make apache-suite   Apache Kafka's own integration tests on the binaries (needs a JDK and mvn; APACHE_ONLY=OffsetsApi)
 # make lint    gofmt, go vet, staticcheck, import rules
 # make vuln    known vulnerabilities in the code that is reached (VULNDB=file:///… for a copy of the database)
@@ -17,7 +18,7 @@ UNIT      = $(shell $(GO) list ./... | grep -v -e /test/compat -e /test/chaos)
 # Packages with goroutines of their own.
 RACE      = ./connect/... ./connectors/... ./storage/... ./rest/... ./internal/kafka ./internal/rawkafka ./internal/metrics ./internal/logging
 
-.PHONY: build test unit compat chaos demo bench apache-suite lint race vuln check clean
+.PHONY: build test unit compat chaos demo bench bench-all apache-suite lint race vuln check clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w $(STAMP)' -o bin/ $(BINARIES:%=./cmd/%)
@@ -38,6 +39,9 @@ demo: build
 
 bench: build
 	./test/bench/run.sh
+
+bench-all: build
+	./test/bench/all.sh $(BENCH_REPORTS)
 
 apache-suite: build
 	./test/apache/run.sh

@@ -72,7 +72,7 @@ var (
 			Doc: "Partitions of the status topic when it is created; -1 is the broker's default."},
 		connect.ConfigKey{Name: "session.timeout.ms", Type: connect.TypeInt, Default: int64(10000), Importance: connect.High,
 			Doc: "How long the group waits for a silent worker before it gives its work to others, in milliseconds."},
-		connect.ConfigKey{Name: "heartbeat.interval.ms", Type: connect.TypeInt, Default: int64(3000), Importance: connect.High,
+		connect.ConfigKey{Name: "heartbeat.interval.ms", Type: connect.TypeInt, Default: int64(1000), Importance: connect.High,
 			Doc: "Time between two signs of life to the group, in milliseconds; at most a third of session.timeout.ms."},
 		connect.ConfigKey{Name: "rebalance.timeout.ms", Type: connect.TypeInt, Default: int64(60000), Importance: connect.High,
 			Doc: "How long a worker may take to join a rebalance, in milliseconds."},

@@ -41,11 +41,12 @@ func startBench(s *scope, opts options) *bench {
 	for _, kafka := range []*kafkatest.Client{b.sourceKafka, b.targetKafka} {
 		kafka.CreateTopic("warm", partitions, nil)
 	}
+	warm := min(warmRecords, opts.Records)
 	for _, bootstrap := range []string{b.source.Bootstrap(), b.target.Bootstrap()} {
-		if _, err := fill(s.ctx, bootstrap, orders("warm", warmRecords, kgo.NoCompression(), opts.BatchBytes)); err != nil {
+		if _, err := fill(s.ctx, bootstrap, orders("warm", warm, kgo.NoCompression(), opts.BatchBytes)); err != nil {
 			s.Fatalf("%v", err)
 		}
-		if err := drain(s.ctx, bootstrap, "warm", warmRecords); err != nil {
+		if err := drain(s.ctx, bootstrap, "warm", warm); err != nil {
 			s.Fatalf("%v", err)
 		}
 	}
@@ -82,7 +83,7 @@ func (b *bench) measureAll(s *scope, report func(measurement)) {
 			wanted.prepare(b, s)
 		}
 		tools := slices.DeleteFunc(slices.Clone(wanted.tools), func(tool string) bool {
-			return slices.Contains(mirrors, tool) && !slices.Contains(b.opts.Tools, tool)
+			return slices.Contains(mirrors, tool) && !slices.Contains(b.opts.Tools, tool) || wanted.leaveOut != nil && wanted.leaveOut(b.opts, tool)
 		})
 		for run := 1; run <= b.opts.Runs; run++ {
 			for _, tool := range tools {

@@ -72,7 +72,7 @@ func (b *bench) measureConnectors(s *scope, tool string, run int) measurement {
 	awaitAll(s, workers[0], workers, count)
 	running := time.Now()
 
-	s.pause(settle)
+	s.pause(b.opts.Settle)
 	before := cpuOf(s, workers)
 	asked := time.Now()
 	statuses := askStatuses(s, workers, count, time.Duration(b.opts.Seconds)*time.Second)

@@ -17,11 +17,16 @@ var (
 // bytesOf reads a point of the curve of sizes.
 func bytesOf(size string) int {
 	number, unit, _ := strings.Cut(size, " ")
-	n, err := strconv.Atoi(number)
+	return numberOf(number) * map[string]int{"B": 1, "kB": 1000, "MB": 1000_000}[unit]
+}
+
+// numberOf reads a number among the constants of this file.
+func numberOf(text string) int {
+	n, err := strconv.Atoi(text)
 	if err != nil {
-		panic(err) // a constant of this file
+		panic(err)
 	}
-	return n * map[string]int{"B": 1, "kB": 1000, "MB": 1000_000}[unit]
+	return n
 }
 
 // costScenarios mirror the same bytes in other shapes, by Tributary alone.
@@ -29,15 +34,12 @@ func costScenarios() []scenario {
 	return []scenario{
 		{
 			name: "cost-partitions", tools: costPartitions, curve: "partitions",
+			leaveOut: func(o options, point string) bool { return numberOf(point) > o.MaxPartitions },
 			describe: func(o options) string {
 				return fmt.Sprintf("%d records of %d bytes in all, uncompressed, as so many partitions; the target's topic is there before; Tributary alone", o.Records, valueBytes)
 			},
 			measure: func(b *bench, s *scope, point string, run int) measurement {
-				count, err := strconv.Atoi(point)
-				if err != nil {
-					panic(err)
-				}
-				return b.measureCost(s, "cost-partitions", point, run, filling{count: b.opts.Records, partitions: count, valueBytes: valueBytes})
+				return b.measureCost(s, "cost-partitions", point, run, filling{count: b.opts.Records, partitions: numberOf(point), valueBytes: valueBytes})
 			},
 		},
 		{

@@ -257,7 +257,7 @@ func TestGoalsAreJudgedByWhatTheyCountFrom(t *testing.T) {
 }
 
 func TestOptionsThatMeasureNothingAreRefused(t *testing.T) {
-	good := options{Records: 1000, Runs: 1, Seconds: 1, BatchBytes: 2 * valueBytes, Connectors: 1, JavaConnectors: 1, Topics: 1, LinkRate: 1}
+	good := options{Records: 1000, Runs: 1, Seconds: 1, BatchBytes: 2 * valueBytes, Connectors: 1, JavaConnectors: 1, Topics: 1, LinkRate: 1, Settle: 1}
 	if err := good.Validate(); err != nil {
 		t.Errorf("the smallest benchmark is refused: %v", err)
 	}
@@ -267,6 +267,7 @@ func TestOptionsThatMeasureNothingAreRefused(t *testing.T) {
 		"seconds":     func(o *options) { o.Seconds-- },
 		"batch-bytes": func(o *options) { o.BatchBytes-- },
 		"connectors":  func(o *options) { o.Connectors-- },
+		"settle":      func(o *options) { o.Settle-- },
 		"link-rate":   func(o *options) { o.LinkRate-- },
 		"topics":      func(o *options) { o.Topics-- },
 	} {

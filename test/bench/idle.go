@@ -8,9 +8,6 @@ import (
 	"tributary/test/cluster/realkafka"
 )
 
-// settle is how long a mirror has to calm down before it counts as idle.
-const settle = 10 * time.Second
-
 func idleScenario() scenario {
 	return scenario{
 		name: "idle", tools: mirrors, byDefault: true, measure: (*bench).measureIdle,
@@ -33,7 +30,7 @@ func (b *bench) measureIdle(s *scope, tool string, run int) measurement {
 
 // idleFigures watches a program that has nothing to do, once it has settled.
 func (b *bench) idleFigures(s *scope, p *realkafka.Process) []figure {
-	s.pause(settle)
+	s.pause(b.opts.Settle)
 	begun, before := time.Now(), usageOf(s, p)
 	s.pause(time.Duration(b.opts.Seconds) * time.Second)
 	after, passed := usageOf(s, p), time.Since(begun)

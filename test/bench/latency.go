@@ -13,8 +13,6 @@ import (
 
 const (
 	latencyRate = 1000 // records a second
-	// latencyWarm is how long records flow at that rate before they count.
-	latencyWarm = 5 * time.Second
 	// stampBytes are the record's number and its send time.
 	stampBytes = 16
 )
@@ -74,7 +72,7 @@ func (b *bench) stampedFigures(s *scope, topic string, from place, begin, end fu
 	if err := errors.Join(stamps.send(s.ctx, 1, time.Second), arrivals.await(s.ctx, 1, firstPatience)); err != nil {
 		s.Fatalf("the first record: %v", err)
 	}
-	warm := int(latencyWarm.Seconds() * latencyRate)
+	warm := int(b.opts.Settle.Seconds() * latencyRate)
 	if err := stamps.send(s.ctx, warm, time.Second/latencyRate); err != nil {
 		s.Fatalf("%v", err)
 	}

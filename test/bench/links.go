@@ -18,8 +18,6 @@ const (
 	roundTrip = 80 * time.Millisecond
 	// farListener is the way into a cluster through the proxy.
 	farListener = "FAR"
-	// linkWarm is how long the stream flows before it is measured.
-	linkWarm = 10 * time.Second
 	// streamTick is how often a bit of the stream is sent; batches of a partition are what comes together in it.
 	streamTick = 20 * time.Millisecond
 	lookAtLag  = 250 * time.Millisecond
@@ -51,7 +49,7 @@ func linkScenarios() []scenario {
 	describe := func(where string) func(options) string {
 		return func(o options) string {
 			return fmt.Sprintf("the %s is %s away (round trip, by toxiproxy); records of %d bytes flow at %d MB/s for %d s after %s; %d partitions, zstd batches of what comes in %s; lag is what the source has and the target has not",
-				where, roundTrip, valueBytes, o.LinkRate, o.Seconds, linkWarm, partitions, streamTick)
+				where, roundTrip, valueBytes, o.LinkRate, o.Seconds, o.Settle, partitions, streamTick)
 		}
 	}
 	return []scenario{
@@ -89,7 +87,7 @@ func (b *bench) measureLink(s *scope, p plan) measurement {
 	m := b.startMirror(s, p)
 	b.targetKafka.AwaitRecords(m.remote, partitions, firstPatience) // the mirror is up
 
-	long := linkWarm + time.Duration(b.opts.Seconds)*time.Second
+	long := b.opts.Settle + time.Duration(b.opts.Seconds)*time.Second
 	streamed := make(chan error, 1)
 	go func() { streamed <- b.stream(s, p.topics, long) }()
 	var samples []lagSample
@@ -112,7 +110,7 @@ func (b *bench) measureLink(s *scope, p plan) measurement {
 		}
 		now := watch()
 		now.at = time.Since(begun)
-		if before == 0 && now.at >= linkWarm {
+		if before == 0 && now.at >= b.opts.Settle {
 			before = m.usage(s).CPU()
 		}
 		if ended.IsZero() {
@@ -122,7 +120,7 @@ func (b *bench) measureLink(s *scope, p plan) measurement {
 		}
 	}
 	used := m.usage(s)
-	samples = slices.DeleteFunc(samples, func(l lagSample) bool { return l.at < linkWarm })
+	samples = slices.DeleteFunc(samples, func(l lagSample) bool { return l.at < b.opts.Settle })
 	b.sourceKafka.DeleteTopic(p.topics)
 	m.stop(s)
 	b.targetKafka.DeleteTopic(m.remote)

@@ -30,6 +30,8 @@ type options struct {
 	// A Java group of a thousand does not fit beside the brokers.
 	JavaConnectors int               `json:"javaConnectors" env:"BENCH_JAVA_CONNECTORS" default:"50" help:"Connectors on Java's group of workers."`
 	Topics         int               `json:"topics" env:"BENCH_TOPICS" default:"500" help:"Topics of 4 partitions in partitions; in many-partitions it is five times as many."`
+	Settle         time.Duration     `json:"settle" env:"BENCH_SETTLE" default:"10s" help:"How long programs may settle, and streams flow, before they are measured."`
+	MaxPartitions  int               `json:"maxPartitions" env:"BENCH_MAX_PARTITIONS" default:"4096" help:"Points of cost-partitions above it are left out."`
 	LinkRate       int               `json:"linkRate" env:"BENCH_LINK_RATE" default:"50" help:"MB/s that flow over the long lines of far-source and far-target."`
 	Set            map[string]string `json:"set,omitempty" env:"BENCH_SET" help:"Further settings of the flow for both tools, as tasks.max=4;offset.lag.max=0."`
 	Out            string            `json:"-" env:"BENCH_OUT" default:"bench-results" help:"Folder for the report."`
@@ -47,6 +49,8 @@ func (o *options) Validate() error {
 		return fmt.Errorf("runs is %d, and must be 1 or more", o.Runs)
 	case o.Connectors < 1 || o.JavaConnectors < 1:
 		return fmt.Errorf("connectors is %d and java-connectors %d, and both must be 1 or more", o.Connectors, o.JavaConnectors)
+	case o.Settle <= 0:
+		return fmt.Errorf("settle is %s, and must be more than nothing", o.Settle)
 	case o.LinkRate < 1:
 		return fmt.Errorf("link-rate is %d, and must be 1 or more", o.LinkRate)
 	case o.Topics < 1:

@@ -10,6 +10,8 @@ type scenario struct {
 	name string
 	// tools can be measured. One that is no mirror (straight, the points of a curve) always is.
 	tools []string
+	// leaveOut, if set, says that a point is beyond what the options allow.
+	leaveOut func(o options, tool string) bool
 	// byDefault says that it is measured where BENCH_ONLY names nothing.
 	byDefault bool
 	// describe says in half a sentence what is measured.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -65,7 +66,7 @@ func TestAnInterruptionEndsTheScopeButIsNoFailureOfItsPrograms(t *testing.T) {
 			}
 		})
 		cancel()
-		s.pause(settle)
+		s.pause(time.Minute)
 	})
 	if err == nil || !strings.Contains(err.Error(), "interrupted") {
 		t.Errorf("error %v, want one that says interrupted", err)
