@@ -14,9 +14,9 @@ import (
 // batches would have to be compressed anew, so they stay alone.
 const (
 	// bundleBytes bounds the batch that others become: well below the default of message.max.bytes.
-	bundleBytes = 256 << 10
+	bundleBytes = 128 << 10
 	// bundledBytes bounds the bytes of all bundles of a sender, which come on top of what the task's memory counts.
-	bundledBytes = 8 << 20
+	bundledBytes = 4 << 20
 )
 
 // Errors that concern single records: a bundle that is refused for one of them is taken apart, so that the batches

@@ -117,24 +117,35 @@ func (m *Memory) take(n int) *buffer {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	size := roundUp(n)
-	m.used += int64(size)
 	b := &buffer{memory: m}
 	b.holds.Store(1)
-	// The last one is the likeliest to be in a cache.
-	for i := len(m.idle) - 1; i >= 0; i-- {
-		if have := m.idle[i]; cap(have) == size {
-			m.idle = append(m.idle[:i], m.idle[i+1:]...)
-			m.idling -= int64(size)
-			b.bytes = have[:n]
-			return b
-		}
+	if i := m.fitting(size); i >= 0 {
+		have := m.idle[i]
+		m.idle = append(m.idle[:i], m.idle[i+1:]...)
+		m.idling -= int64(cap(have))
+		m.used += int64(cap(have))
+		b.bytes = have[:n]
+		return b
 	}
+	m.used += int64(size)
 	for len(m.idle) > 0 && m.used+m.idling > m.limit {
 		m.idling -= int64(cap(m.idle[0]))
 		m.idle = m.idle[1:]
 	}
 	b.bytes = make([]byte, n, size)
 	return b
+}
+
+// fitting is the place of the smallest idle buffer with room for size, -1 if there is none that is less than twice as
+// large: what is new is garbage later. Of equal ones it is the last, the likeliest to be in a cache. The lock is held.
+func (m *Memory) fitting(size int) int {
+	best := -1
+	for i, have := range m.idle {
+		if c := cap(have); c >= size && c <= 2*size && (best < 0 || c <= cap(m.idle[best])) {
+			best = i
+		}
+	}
+	return best
 }
 
 // roundUp returns one of four sizes for each power of two, so that buffers fit again.

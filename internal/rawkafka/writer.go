@@ -16,7 +16,7 @@ const (
 	produceVersion     = 11
 	implicitAddVersion = 12
 	// requestBytes bounds the batches in one request, unless there is only one.
-	requestBytes = 2 << 20
+	requestBytes = 1 << 20
 	// maxRequests are on their way to one broker at a time.
 	maxRequests = maxUnacknowledged
 )
