@@ -111,6 +111,7 @@ func (b *bench) fillSource(s *scope, f filling) {
 		return
 	}
 	b.sourceKafka.CreateTopic(f.topic, int32(f.partitions), nil)
+	awaitWritable(s, place{b.source.Bootstrap(), f.topic}, f.partitions)
 	bytes, err := fill(s.ctx, b.source.Bootstrap(), f)
 	if err != nil {
 		s.Fatalf("%v", err)

@@ -68,7 +68,7 @@ func (b *bench) measureCost(s *scope, scenario, point string, run int, f filling
 	way := filled{name: name, topic: f.topic, count: f.count, partitions: f.partitions}
 	remote := aliasOf(plan{scenario: name, tool: tributary, run: run}) + "." + f.topic
 	b.targetKafka.CreateTopic(remote, int32(f.partitions), nil)
-	b.awaitWritable(s, remote, f.partitions)
+	awaitWritable(s, place{b.target.Bootstrap(), remote}, f.partitions)
 	m := b.measureFilled(s, way, tributary, run)
 	b.sourceKafka.DeleteTopic(f.topic)
 	delete(b.payload, f.topic)
@@ -76,15 +76,15 @@ func (b *bench) measureCost(s *scope, scenario, point string, run int, f filling
 	return m
 }
 
-// awaitWritable waits until the target's broker has made all partitions of a topic.
-func (b *bench) awaitWritable(s *scope, topic string, partitions int) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(b.target.Bootstrap()), kgo.ClientID("bench-watch"))
+// awaitWritable waits until the one broker of a cluster has made all partitions of a topic.
+func awaitWritable(s *scope, in place, partitions int) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(in.bootstrap), kgo.ClientID("bench-watch"))
 	if err != nil {
 		s.Fatalf("make a Kafka client: %v", err)
 	}
 	defer client.Close()
-	s.await(firstPatience, "all partitions of topic "+topic, func() (bool, error) {
-		seen, err := endOffsets(s.ctx, client, partitions, topic)
-		return len(seen[topic]) == partitions, err
+	s.await(firstPatience, "all partitions of topic "+in.topic, func() (bool, error) {
+		seen, err := endOffsets(s.ctx, client, partitions, in.topic)
+		return len(seen[in.topic]) == partitions, err
 	})
 }

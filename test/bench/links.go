@@ -121,6 +121,9 @@ func (b *bench) measureLink(s *scope, p plan) measurement {
 	}
 	used := m.usage(s)
 	samples = slices.DeleteFunc(samples, func(l lagSample) bool { return l.at < b.opts.Settle })
+	if len(samples) < 2 {
+		s.Fatalf("the stream was looked at %d times while it flowed: measure for longer", len(samples))
+	}
 	b.sourceKafka.DeleteTopic(p.topics)
 	m.stop(s)
 	b.targetKafka.DeleteTopic(m.remote)
