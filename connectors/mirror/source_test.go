@@ -62,6 +62,9 @@ func TestRecordsArriveExactlyAsTheyAre(t *testing.T) {
 		return cmp.Equal(r.stored.get(map[string]any{"cluster": "A", "partition": int64(0), "topic": "t"}), want)
 	})
 	labels := map[string]string{"source": "A", "target": "B", "topic": "A.t", "partition": "0"}
+	if took := r.meter.value(sourcePrefix+"last_refresh_ms", map[string]string{"source": "A", "target": "B"}); took <= 0 {
+		t.Errorf("the look at the topics took %v ms", took)
+	}
 	r.await("three records counted", func() bool { return r.meter.value(sourcePrefix+"record_count", labels) == 3 })
 	if got := r.meter.value(sourcePrefix+"byte_count", labels); got != 1 && !rawLane {
 		t.Errorf("%v bytes counted, want 1: values alone count", got)

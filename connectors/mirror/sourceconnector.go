@@ -171,10 +171,12 @@ func (c *SourceConnector) onceLooked(do func(context.Context) error) func(contex
 // look brings the target's topics in line with the source's, and asks for new tasks
 // when the partitions that can be mirrored have changed.
 func (c *SourceConnector) look(ctx context.Context) error {
+	began := time.Now()
 	partitions, err := c.view.refresh(ctx)
 	if err != nil {
 		return err
 	}
+	c.metrics.look.Set(float64(time.Since(began)) / float64(time.Millisecond))
 	c.mu.Lock()
 	changed := !c.looked || !slices.Equal(c.partitions, partitions) || !maps.Equal(c.refills, c.view.refills)
 	c.refills = maps.Clone(c.view.refills)

@@ -98,7 +98,7 @@ func newSourceTaskMetrics(m connect.Metrics, s *settings) sourceTaskMetrics {
 }
 
 // sourceConnectorMetrics are those of the connector.
-type sourceConnectorMetrics struct{ partitions, unmirrored, drift, troubles connect.Gauge }
+type sourceConnectorMetrics struct{ partitions, unmirrored, drift, troubles, look connect.Gauge }
 
 func newSourceConnectorMetrics(m connect.Metrics, s *settings) sourceConnectorMetrics {
 	labels := map[string]string{"source": s.source, "target": s.target}
@@ -107,6 +107,7 @@ func newSourceConnectorMetrics(m connect.Metrics, s *settings) sourceConnectorMe
 		unmirrored: m.Gauge(sourcePrefix+"unmirrored_partitions", "Partitions of topics that match and that cannot be mirrored at present.", labels),
 		drift:      m.Gauge(sourcePrefix+"config_drift", "Topic properties and ACLs that differ from the source's and that the target refused to change.", labels),
 		troubles:   m.Gauge(sourcePrefix+"open_problems", "Problems with topics that were logged and are not over.", labels),
+		look:       m.Gauge(sourcePrefix+"last_refresh_ms", "How long the last look at the topics of both clusters took, in milliseconds, with what it created.", labels),
 	}
 }
 
