@@ -17,6 +17,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"tributary/api"
+	"tributary/connect/group/protocol"
 	"tributary/connect/herder"
 )
 
@@ -29,6 +30,8 @@ type call struct {
 	prefix, mount string
 	request       *http.Request
 	log           *slog.Logger
+	// received is what signed returns, once it was asked.
+	received *protocol.SignedRequest
 }
 
 // answer is what an endpoint says when it succeeds. A nil body is none.
@@ -65,7 +68,7 @@ func (s *Server) serveBy(find func(r *http.Request) (*call, error), handle handl
 		if internal {
 			limit *= internalBodyFactor
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, limit)
+		defer s.bodies.limited(w, r, limit)()
 		c, err := find(r)
 		if err == nil && !internal {
 			err = checkMediaTypes(r)

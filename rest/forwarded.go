@@ -2,7 +2,6 @@ package rest
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -12,12 +11,12 @@ import (
 )
 
 // Clients' requests that a worker sends on to another one's PeerListeners are signed
-// as internal ones are, with the request line before the body, so that a signature
-// fits one request alone.
+// and sealed as internal ones are, with the query, so that a signature fits one request
+// alone.
 
-// forwardedContent is what the signature of a forwarded request covers.
-func forwardedContent(method string, target *url.URL, body []byte) []byte {
-	return fmt.Appendf(nil, "%s %s\n%s", method, target.RequestURI(), body)
+// forwardedTarget is what a forwarded request is for, see protocol.SignedRequest.
+func forwardedTarget(method string, target *url.URL) string {
+	return method + " " + target.RequestURI()
 }
 
 // signForwarded puts the signature of the worker into a request that goes to another
@@ -28,21 +27,18 @@ func (c *call) signForwarded(request *http.Request, body []byte) error {
 	if !ok || c.prefix == "" || request.Header.Get(protocol.SignatureHeader) != "" {
 		return nil
 	}
-	signed, err := signer.SignRequest(forwardedContent(request.Method, request.URL, body))
+	signed, err := signer.SignRequest(forwardedTarget(request.Method, request.URL), body)
 	if err != nil {
 		return err
 	}
-	if signed.Signature != "" {
-		request.Header.Set(protocol.SignatureHeader, signed.Signature)
-		request.Header.Set(protocol.SignatureAlgorithmHeader, signed.Algorithm)
-	}
+	signed.SetHeaders(request.Header)
 	return nil
 }
 
 // onlyForwarded lets requests pass that another worker has signed.
 func (s *Server) onlyForwarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, s.opts.MaxBody)
+		defer s.bodies.limited(w, r, s.opts.MaxBody)()
 		if err := s.verifyForwarded(r); err != nil {
 			s.fail(w, r, err)
 			return
@@ -65,5 +61,5 @@ func (s *Server) verifyForwarded(r *http.Request) error {
 		return err
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	return signer.VerifyRequest(c.signed(forwardedContent(r.Method, r.URL, body)))
+	return signer.VerifyRequest(protocol.Received(r.Header, forwardedTarget(r.Method, r.URL), body))
 }

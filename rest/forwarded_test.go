@@ -2,10 +2,12 @@ package rest
 
 import (
 	"bytes"
+	"crypto/rand"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"tributary/connect/group/protocol"
 	"tributary/connect/herder"
@@ -17,13 +19,20 @@ type signingHerder struct {
 	key string
 }
 
-func (h signingHerder) SignRequest(content []byte) (protocol.SignedRequest, error) {
-	signature, err := protocol.Sign([]byte(h.key), protocol.DefaultAlgorithm, content)
-	return protocol.SignedRequest{Signature: signature, Algorithm: protocol.DefaultAlgorithm, Body: content}, err
+func (h signingHerder) SignRequest(target string, body []byte) (protocol.SignedRequest, error) {
+	seal, err := protocol.NewSeal(rand.Reader, time.Now())
+	if err != nil {
+		return protocol.SignedRequest{}, err
+	}
+	return protocol.SignedRequest{Seal: seal, Target: target, Body: body}.Signed([]byte(h.key), protocol.DefaultAlgorithm)
 }
 
 func (h signingHerder) VerifyRequest(request protocol.SignedRequest) error {
 	return protocol.Verify(protocol.Sessioned, []byte(h.key), []string{protocol.DefaultAlgorithm}, request)
+}
+
+func (h signingHerder) VerifyInternal(request protocol.SignedRequest) error {
+	return h.VerifyRequest(request)
 }
 
 // startNode starts a node of a dedicated MirrorMaker with the flow a->b, whose peers
@@ -110,14 +119,14 @@ func TestRequestsOfClientsReachTheLeaderOverItsPeerListener(t *testing.T) {
 
 	stranger := startNode(t, signingHerder{&fakeHerder{fail: elsewhere}, "another"})
 	status, answer := do(t, http.MethodDelete, stranger.URLs()[0]+"/connectors/hb", "")
-	if status != 403 || answer != `{"error_code":403,"message":"Internal request contained invalid signature."}` {
+	if status != 403 || answer != `{"error_code":403,"message":"Sealed internal request contained invalid signature."}` {
 		t.Errorf("signed with another key: %d %s", status, answer)
 	}
 }
 
 func TestASignatureFitsOneRequestAlone(t *testing.T) {
 	s := startNode(t, signingHerder{&fakeHerder{}, "key"})
-	signature, err := protocol.Sign([]byte("key"), protocol.DefaultAlgorithm, []byte("PUT /a/b/connectors/hb/pause?x=1\n{}"))
+	signed, err := signingHerder{key: "key"}.SignRequest("PUT /a/b/connectors/hb/pause?x=1", []byte("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,8 +145,7 @@ func TestASignatureFitsOneRequestAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		request.Header.Set("Content-Type", "application/json")
-		request.Header.Set(protocol.SignatureHeader, signature)
-		request.Header.Set(protocol.SignatureAlgorithmHeader, protocol.DefaultAlgorithm)
+		signed.SetHeaders(request.Header)
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {
 			t.Fatal(err)

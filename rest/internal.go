@@ -7,6 +7,7 @@ import (
 
 	"tributary/api"
 	"tributary/connect/group/protocol"
+	"tributary/connect/herder"
 )
 
 // Requests between workers (KIP-507, KIP-618, and two that only Tributary has). They are forwarded with the signature
@@ -16,6 +17,12 @@ func putTaskConfigs(ctx context.Context, c *call, connector string) (answer, err
 	body, err := c.body()
 	if err != nil {
 		return answer{}, err
+	}
+	// What nobody has signed is not decoded: it may be large.
+	if signer, ok := c.herder.(herder.RequestSigner); ok {
+		if err := signer.VerifyInternal(c.signed(body)); err != nil {
+			return answer{}, err
+		}
 	}
 	configs, err := decodeTaskConfigs(body)
 	if err != nil {
@@ -49,11 +56,11 @@ func localReplication(ctx context.Context, c *call, connector string) (answer, e
 
 // signed is the request as its signature sees it.
 func (c *call) signed(body []byte) protocol.SignedRequest {
-	return protocol.SignedRequest{
-		Signature: c.request.Header.Get(protocol.SignatureHeader),
-		Algorithm: c.request.Header.Get(protocol.SignatureAlgorithmHeader),
-		Body:      body,
+	if c.received == nil {
+		r := protocol.Received(c.request.Header, c.request.Method+" "+c.request.URL.EscapedPath(), body)
+		c.received = &r // one and the same however often it is verified
 	}
+	return *c.received
 }
 
 func memberDeparted(ctx context.Context, c *call) (answer, error) {
@@ -73,11 +80,7 @@ func memberDeparted(ctx context.Context, c *call) (answer, error) {
 func (c *call) internal(ctx context.Context, method, path string, body []byte, do func(context.Context, protocol.SignedRequest) error) (answer, error) {
 	request := c.signed(body)
 	out := outgoing{method: method, path: path, body: body, header: http.Header{}}
-	for _, name := range []string{protocol.SignatureHeader, protocol.SignatureAlgorithmHeader} {
-		if value := c.request.Header.Get(name); value != "" {
-			out.header.Set(name, value)
-		}
-	}
+	request.SetHeaders(out.header)
 	_, err := c.orForward(ctx, out, func(ctx context.Context) error { return do(ctx, request) })
 	return answer{status: http.StatusNoContent}, err
 }

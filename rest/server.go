@@ -90,6 +90,8 @@ type Server struct {
 	mounting           sync.Mutex
 	// made is when the worker began to start.
 	made time.Time
+	// bodies are those of the requests under way.
+	bodies bodies
 
 	// ctx ends when a shutdown stops waiting for requests.
 	ctx     context.Context

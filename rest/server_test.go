@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -367,5 +368,51 @@ func TestAFlowThatIsAddedAgainReplacesWhatItHad(t *testing.T) {
 		if w := ask(s, "GET", path, ""); w.Code != http.StatusOK {
 			t.Errorf("GET %s is answered by the herder that was replaced: %s", path, shown(w))
 		}
+	}
+}
+
+// slowBody gives its bytes, tells that, and then waits.
+type slowBody struct {
+	io.Reader
+	given chan<- struct{}
+	more  <-chan struct{}
+}
+
+func (b slowBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err == io.EOF {
+		select {
+		case b.given <- struct{}{}:
+		case <-b.more:
+		}
+		<-b.more
+	}
+	return n, err
+}
+
+func TestRequestsTogetherHoldNoMoreThanALimit(t *testing.T) {
+	s := newServer(t, func(o *Options) { o.MaxBody = maxBodies })
+	s.SetHerder(&fakeHerder{})
+	given, more := make(chan struct{}), make(chan struct{})
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		r := httptest.NewRequest("POST", "/connectors/hb/tasks", slowBody{strings.NewReader(strings.Repeat(" ", maxBodies)), given, more})
+		s.Handler().ServeHTTP(httptest.NewRecorder(), r)
+	})
+	<-given
+	want := "< 503\n< Content-Type: application/json\n< Retry-After: 2\n" + `{"error_code":503,"message":"` + messageBusy + `"}`
+	if d := cmp.Diff(want, shown(ask(s, "POST", "/connectors", `{"name":"x","config":{}}`))); d != "" {
+		t.Error(d)
+	}
+	if w := ask(s, "GET", "/connectors", ""); w.Code != 200 {
+		t.Errorf("a request without a body: %s", shown(w))
+	}
+	close(more)
+	asking.Wait()
+	if w := ask(s, "PUT", "/connectors/hb/config", `{}`); w.Code != 200 {
+		t.Errorf("afterwards: %s", shown(w))
+	}
+	if held := s.bodies.held.Load(); held != 0 {
+		t.Errorf("%d bytes are held by nobody", held)
 	}
 }

@@ -137,6 +137,8 @@ func TestWrongLoginsAreNamed(t *testing.T) {
 		{"PLAIN", `x.PlainLoginModule required username="u";`, "sasl.jaas.config"},
 		{"PLAIN", `x.ScramLoginModule required username="u" password="p";`, "sasl.jaas.config"},
 		{"DIGEST-MD5", `x.Y required;`, "sasl.mechanism"},
+		{"DIGEST-MD5", "", "sasl.mechanism"},
+		{"AWS_MSK_IAM", `software.amazon.msk.auth.iam.IAMLoginModule required;`, "sasl.mechanism"},
 		{"GSSAPI", `x.Krb5LoginModule required principal="u@R" password="p";`, "sasl.kerberos.service.name"},
 		{"GSSAPI", `x.Krb5LoginModule required serviceName="kafka" useKeyTab=true;`, "sasl.jaas.config"},
 		{"GSSAPI", `x.Krb5LoginModule required serviceName="kafka" principal="u" password="p";`, "sasl.jaas.config"},

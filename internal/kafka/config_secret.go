@@ -36,7 +36,7 @@ func IsSecret(key string) bool {
 			return true
 		}
 	}
-	for _, word := range []string{"password", "passphrase", "secret", "credential", "private.key", "jaas.config"} {
+	for _, word := range []string{"password", "passphrase", "secret", "credential", "private.key", "jaas.config", "auth.user.info"} {
 		if strings.Contains(lower, word) {
 			return true
 		}

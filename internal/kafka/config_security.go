@@ -115,6 +115,8 @@ func readTLS(v *values) *tlsSource {
 	return source
 }
 
+const supportedMechanisms = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, GSSAPI"
+
 // loginModules are the ends of the class names that fit the mechanisms.
 var loginModules = map[string]string{
 	MechanismPlain: "PlainLoginModule", MechanismSCRAM256: "ScramLoginModule", MechanismSCRAM512: "ScramLoginModule",
@@ -139,6 +141,15 @@ func loginFromFile(mechanism string) (*jaasEntry, error) {
 // readSASL reads the login for the mechanism. It reports errors to v.
 func readSASL(v *values) *SASL {
 	s := &SASL{Mechanism: v.text("sasl.mechanism")}
+	want := loginModules[s.Mechanism]
+	switch {
+	case s.Mechanism == "AWS_MSK_IAM":
+		v.fail("sasl.mechanism", "is not built in; use OAUTHBEARER with a token file (sasl.oauthbearer.token.endpoint.url=file:/…) that a signer for MSK renews, or "+supportedMechanisms)
+		return s
+	case want == "":
+		v.fail("sasl.mechanism", "must be one of "+supportedMechanisms)
+		return s
+	}
 	jaas := &jaasEntry{options: map[string]string{}}
 	if v.given("sasl.jaas.config") {
 		entry, err := parseJAAS(v.text("sasl.jaas.config"))
@@ -156,12 +167,7 @@ func readSASL(v *values) *SASL {
 		v.fail("sasl.jaas.config", "must be set for security.protocol "+v.text("security.protocol"))
 		return s
 	}
-	want := loginModules[s.Mechanism]
-	switch {
-	case want == "":
-		v.fail("sasl.mechanism", "must be one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, GSSAPI")
-		return s
-	case jaas.module != "" && !strings.HasSuffix(jaas.module, "."+want):
+	if jaas.module != "" && !strings.HasSuffix(jaas.module, "."+want) {
 		v.fail("sasl.jaas.config", fmt.Sprintf("the login module for sasl.mechanism %s must be %s", s.Mechanism, want))
 		return s
 	}

@@ -366,6 +366,7 @@ func TestSecretsAreRecognised(t *testing.T) {
 	for _, key := range []string{
 		"ssl.key.password", "source.cluster.ssl.keystore.key", "producer.sasl.jaas.config", "SSL.TRUSTSTORE.PASSWORD",
 		"sasl.oauthbearer.client.credentials.client.secret", "basic.auth.credentials", "ssl.keystore.certificate.chain", "my.passphrase",
+		"value.converter.basic.auth.user.info",
 	} {
 		if !IsSecret(key) {
 			t.Errorf("%s is no secret", key)

@@ -154,10 +154,8 @@ func readClientCredentials(v *values, jaas *jaasEntry, endpoint *url.URL) func(c
 		id, secret = url.QueryEscape(id), url.QueryEscape(secret)
 	}
 	transport := tokenTransport(v, jaas)
-	client := &http.Client{Transport: &basicAuth{
-		header: "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret)),
-		next:   transport,
-	}}
+	basic := base64.StdEncoding.EncodeToString([]byte(id + ":" + secret))
+	client := &http.Client{Transport: &basicAuth{header: "Basic " + basic, next: transport}}
 	retry := retryPolicy{first: v.millis("sasl.login.retry.backoff.ms"), most: v.millis("sasl.login.retry.backoff.max.ms")}
 	return func(ctx context.Context) (OAuthToken, error) {
 		// Connections are not kept: the next token is wanted in minutes or hours.
@@ -166,7 +164,7 @@ func readClientCredentials(v *values, jaas *jaasEntry, endpoint *url.URL) func(c
 			return config.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
 		})
 		if err != nil {
-			return OAuthToken{}, fmt.Errorf("no OAuth token from %s: %w", endpoint.Redacted(), err)
+			return OAuthToken{}, fmt.Errorf("no OAuth token from %s: %w", endpoint.Redacted(), withoutSecrets(err, secret, config.ClientSecret, basic))
 		}
 		expires := jwtExpiry(token.AccessToken)
 		if expires.IsZero() {
@@ -174,6 +172,20 @@ func readClientCredentials(v *values, jaas *jaasEntry, endpoint *url.URL) func(c
 		}
 		return OAuthToken{Value: Secret(token.AccessToken), Expires: expires}, nil
 	}
+}
+
+// withoutSecrets hides secrets in an error that holds what a server said, which may be what it was told.
+func withoutSecrets(err error, secrets ...string) error {
+	text := err.Error()
+	for _, secret := range secrets {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, hidden)
+		}
+	}
+	if text == err.Error() {
+		return err
+	}
+	return errors.New(text)
 }
 
 // tokenTransport connects to the token endpoint. TLS is set up by ssl. options inside

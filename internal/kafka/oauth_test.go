@@ -103,6 +103,18 @@ func TestRefusedCredentialsAreNotTriedAgain(t *testing.T) {
 	}
 }
 
+// A server may repeat in its error what it was sent.
+func TestSecretsThatATokenServerRepeatsAreHidden(t *testing.T) {
+	basic := base64.StdEncoding.EncodeToString([]byte("i:hush+hush"))
+	server, _ := tokenServer(t, func(int) (int, string) {
+		return 401, `{"error":"invalid_client","error_description":"i:hush+hush is wrong, as is Basic ` + basic + `"}`
+	})
+	_, err := oauth(t, server.URL, `clientId=i clientSecret="hush+hush"`).Token(context.Background())
+	if err == nil || !strings.Contains(err.Error(), "invalid_client") || strings.Contains(err.Error(), "hush") || strings.Contains(err.Error(), basic) {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestServerErrorsAreTriedAgain(t *testing.T) {
 	server, seen := tokenServer(t, func(n int) (int, string) {
 		if n < 3 {

@@ -44,6 +44,7 @@ type Worker struct {
 	// signal is nil in the test's own process.
 	signal func(syscall.Signal) error
 	done   chan struct{}
+	pid    int // 0 in the test's own process
 	code   int // valid once done is closed
 	url    string
 }
@@ -103,6 +104,7 @@ func (w *Worker) spawn(command *exec.Cmd) {
 	if err := command.Start(); err != nil {
 		w.tb.Fatalf("start %s: %v", w.name, err)
 	}
+	w.pid = command.Process.Pid
 	w.ask = func() { _ = command.Process.Signal(syscall.SIGTERM) } // one that has ended needs none
 	w.kill = func() { _ = command.Process.Kill() }
 	w.signal = func(s syscall.Signal) error { return command.Process.Signal(s) }
@@ -194,6 +196,9 @@ func (w *Worker) Kill() {
 	w.kill()
 	w.ExitCode()
 }
+
+// PID is the process id of a spawned program.
+func (w *Worker) PID() int { return w.pid }
 
 // Freeze stops a spawned program from doing anything, until Thaw: to others it looks dead.
 func (w *Worker) Freeze() {

@@ -2,10 +2,14 @@ package integration
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -187,4 +191,140 @@ func ask(t *testing.T, method, url, body string) string {
 		t.Fatalf("%s %s: %s\n%s", method, url, response.Status, text)
 	}
 	return string(text)
+}
+
+// Secrets of every kind a client can have, each with a name of its own. None works but that of SCRAM, for what goes
+// wrong is what gets talked about.
+func TestNoSecretOfAnyKindIsShownWhateverGoesWrong(t *testing.T) {
+	t.Parallel()
+	source := cluster.StartKafka(t, localkafka.Options{Topics: map[string]int32{"orders": 1}, Users: []localkafka.User{
+		{Mechanism: "SCRAM-SHA-512", Name: "ann", Password: "planted-scram", Super: true},
+	}})
+	target := cluster.StartKafka(t, localkafka.Options{})
+	source.Produce("orders", cluster.Numbered(0, 10, 1)...)
+	stranger := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(stranger.Close)
+	stranger.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+	keyStore, trustStore := pemOf(t, selfSigned(t).Certificates[0])
+	key, _, _ := strings.Cut(string(keyStore), "-----BEGIN CERTIFICATE")
+	planted := "planted-"
+	keyLines := strings.Split(strings.TrimSpace(key), "\n")
+	keyLine := keyLines[1] // of the base64
+	basic := base64.StdEncoding.EncodeToString([]byte("ann:planted-oauth"))
+
+	secrets := map[string]string{
+		"scram": "planted-scram", "oauth": "planted-oauth", "store": "planted-store", "key": "planted-key", "trust": "planted-trust",
+		"plain": "planted-plain", "registry": "ann:planted-registry", "pem": strings.ReplaceAll(key, "\n", "\\n\\\n"), "header": "planted-header",
+	}
+	var text strings.Builder
+	for name, secret := range secrets {
+		fmt.Fprintf(&text, "%s=%s\n", name, secret)
+	}
+	file := writeFile(t, "secrets.properties", []byte(text.String()))
+	reference := func(key string) string { return "${file:" + file + ":" + key + "}" }
+	w := cluster.Spawn(t, cluster.Distributed, workerFile(target,
+		"config.providers=file", "config.providers.file.class=org.apache.kafka.common.config.provider.FileConfigProvider"))
+	awaitHealthy(t, w)
+	w.API().Do("log everything", func(ctx context.Context, c *api.Client) error {
+		_, err := c.SetLoggerLevel(ctx, "root", "TRACE")
+		return err
+	})
+	const module = "org.apache.kafka.common.security."
+	keystore := writeFile(t, "keys.p12", []byte("no keystore"))
+	jaas := func(class, options string) map[string]string {
+		return map[string]string{"source.cluster.sasl.jaas.config": module + class + " required " + options + ";"}
+	}
+	connectors := map[string][]map[string]string{
+		"mirror": {{"source.cluster.security.protocol": "SASL_PLAINTEXT", "source.cluster.sasl.mechanism": "SCRAM-SHA-512"},
+			jaas("scram.ScramLoginModule", `username="ann" password="`+reference("scram")+`"`)},
+		"plain": {{"source.cluster.security.protocol": "SASL_PLAINTEXT", "source.cluster.sasl.mechanism": "PLAIN"},
+			jaas("plain.PlainLoginModule", `username="ann" password="`+reference("plain")+`"`)},
+		"oauth": {{"source.cluster.security.protocol": "SASL_PLAINTEXT", "source.cluster.sasl.mechanism": "OAUTHBEARER", "source.cluster.sasl.oauthbearer.token.endpoint.url": "http://127.0.0.1:9/token"},
+			jaas("oauthbearer.OAuthBearerLoginModule", `clientId="ann" clientSecret="`+reference("oauth")+`"`)},
+		"pem": {{"source.cluster.security.protocol": "SSL", "source.cluster.ssl.keystore.type": "PEM", "source.cluster.ssl.keystore.key": reference("pem"),
+			"source.cluster.ssl.keystore.certificate.chain": string(trustStore),
+			"source.cluster.bootstrap.servers":              stranger.Listener.Addr().String()}},
+		"wrong-pem": {{"source.cluster.security.protocol": "SSL", "source.cluster.ssl.keystore.type": "PEM", "source.cluster.ssl.keystore.key": reference("pem"),
+			"source.cluster.ssl.keystore.certificate.chain": "none", "source.cluster.ssl.key.password": reference("key")}},
+		"store": {{"source.cluster.security.protocol": "SSL", "source.cluster.ssl.keystore.location": keystore, "source.cluster.ssl.keystore.password": reference("store"),
+			"source.cluster.ssl.key.password": reference("key"), "source.cluster.ssl.truststore.location": keystore, "source.cluster.ssl.truststore.password": reference("trust")}},
+		"broken-login": {{"source.cluster.security.protocol": "SASL_PLAINTEXT", "source.cluster.sasl.mechanism": "PLAIN"},
+			jaas("plain.PlainLoginModule", "username=ann password="+reference("plain")+" "+reference("plain"))},
+		"registry": {{"value.converter": "org.apache.kafka.connect.json.JsonConverter", "value.converter.basic.auth.user.info": reference("registry"),
+			"value.converter.schemas.enable": reference("header"), "tasks.max": reference("header")}},
+	}
+	shown := map[string]string{}
+	created := map[string]bool{}
+	for name, parts := range connectors {
+		config := mirrorConfig(source, target, 1)
+		config["topics"], config["source.cluster.alias"] = "orders", name
+		for _, part := range parts {
+			for key, value := range part {
+				config[key] = value
+			}
+		}
+		body, err := json.Marshal(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown["validation of "+name] = ask(t, http.MethodPut, w.URL()+"/connector-plugins/MirrorSourceConnector/config/validate", string(body))
+		status, answer := send(t, http.MethodPut, w.URL()+"/connectors/"+name+"/config", string(body))
+		shown[fmt.Sprintf("creation of %s, %d", name, status)] = answer
+		created[name] = status == http.StatusCreated
+		_, shown["a patch of "+name] = send(t, http.MethodPatch, w.URL()+"/connectors/"+name+"/config", `{"tasks.max":"`+reference("header")+`"}`)
+	}
+	for name, wanted := range map[string]bool{"mirror": true, "plain": true, "oauth": true, "pem": true, "store": false, "wrong-pem": false, "broken-login": false, "registry": false} {
+		if created[name] != wanted {
+			t.Errorf("the connector %s: created %t, want %t", name, created[name], wanted)
+		}
+	}
+	target.AwaitRecords("mirror.orders", 10, cluster.Patience)
+	w.Log.Await("[plain]", "during the login")
+	w.Log.Await("[oauth]", "does not offer sasl.mechanism")
+	w.Log.Await("[pem]", "certificate")
+	for path, answer := range everyAnswer(t, w, "mirror") {
+		shown[path] = answer
+	}
+	for name := range connectors {
+		for _, path := range []string{"", "/config", "/status", "/tasks", "/offsets", "/replication"} {
+			_, shown[name+path] = send(t, http.MethodGet, w.URL()+"/connectors/"+name+path, "")
+		}
+	}
+	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", w.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown["the process list"] = string(cmdline)
+	w.Stop()
+	shown["the log"] = strings.Join(w.Log.Lines(), "\n")
+	requireText(t, shown["the log"], "DEBUG", "path=/connectors/plain/config")
+	for where, text := range shown {
+		for line := range strings.Lines(text) {
+			for _, secret := range []string{planted, keyLine, basic} {
+				if strings.Contains(line, secret) {
+					t.Errorf("%s shows a secret: %.1000s", where, line)
+				}
+			}
+		}
+	}
+}
+
+// send gives status and text of an answer.
+func send(t *testing.T, method, url, body string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // Headers of a signed internal request.
@@ -97,9 +98,20 @@ type SignedRequest struct {
 	// that the header is missing.
 	Signature string
 	Algorithm string
+	// Seal is the value of SealHeader; empty means that there is none, as in Java.
+	Seal string
+	// Target is what the request is for, which only the signature of a sealed one covers: the method, a blank, and
+	// the path as it was sent, with the query for requests of clients that are sent on.
+	Target string
 	// Body holds the exact bytes of the body.
 	Body []byte
+
+	// admitted says that Seals have let this very request in.
+	admitted *atomic.Bool
 }
+
+// MessageInvalidSignature is the answer to a signature that does not fit, in Java's words.
+const MessageInvalidSignature = "Internal request contained invalid signature."
 
 // Verify checks an internal request before anything else is looked at. Without
 // signatures in force every request passes. key is the session key last read
@@ -133,8 +145,12 @@ func Verify(inForce Subprotocol, key []byte, permitted []string, r SignedRequest
 		return &SignatureError{http.StatusServiceUnavailable,
 			"This worker is still starting up and has not been able to read a session key from the config topic yet"}
 	}
-	if !hmac.Equal(m.sum(key, r.Body), signature) {
-		return &SignatureError{http.StatusForbidden, "Internal request contained invalid signature."}
+	if !hmac.Equal(m.sum(key, r.content()), signature) {
+		if r.Seal != "" {
+			// Not in Java's words, which tell the sender that its seal was not understood.
+			return &SignatureError{http.StatusForbidden, "Sealed internal request contained invalid signature."}
+		}
+		return &SignatureError{http.StatusForbidden, MessageInvalidSignature}
 	}
 	return nil
 }

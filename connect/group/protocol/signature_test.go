@@ -63,18 +63,18 @@ func TestVerifyAnswersInTheOrderOfTheProtocol(t *testing.T) {
 		message string
 	}{
 		"good":                       {Sessioned, testKey, good, 0, ""},
-		"good without padding":       {Sessioned, testKey, SignedRequest{strings.TrimRight(signature, "="), "HmacSHA256", testBody}, 0, ""},
+		"good without padding":       {Sessioned, testKey, SignedRequest{Signature: strings.TrimRight(signature, "="), Algorithm: "HmacSHA256", Body: testBody}, 0, ""},
 		"unsigned, compatible group": {Compatible, nil, SignedRequest{Body: testBody}, 0, ""},
 		"unsigned, default group":    {Default, nil, SignedRequest{Body: testBody}, 0, ""},
-		"no signature": {Sessioned, nil, SignedRequest{"", "HmacSHA256", testBody},
+		"no signature": {Sessioned, nil, SignedRequest{Signature: "", Algorithm: "HmacSHA256", Body: testBody},
 			400, "Internal request missing required signature"},
-		"no algorithm": {Sessioned, nil, SignedRequest{signature, "", testBody},
+		"no algorithm": {Sessioned, nil, SignedRequest{Signature: signature, Algorithm: "", Body: testBody},
 			400, "Internal request missing required signature"},
-		"unknown algorithm": {Sessioned, nil, SignedRequest{signature, "Foo", testBody},
+		"unknown algorithm": {Sessioned, nil, SignedRequest{Signature: signature, Algorithm: "Foo", Body: testBody},
 			400, "Algorithm Foo not available"},
-		"no base64": {Sessioned, nil, SignedRequest{"***", "HmacSHA256", testBody},
+		"no base64": {Sessioned, nil, SignedRequest{Signature: "***", Algorithm: "HmacSHA256", Body: testBody},
 			400, "Internal request has a signature that is not base64"},
-		"algorithm not permitted": {Sessioned, nil, SignedRequest{sha512, "HmacSHA512", testBody},
+		"algorithm not permitted": {Sessioned, nil, SignedRequest{Signature: sha512, Algorithm: "HmacSHA512", Body: testBody},
 			400, "Internal request is signed with HmacSHA512, which this worker does not permit: " +
 				"inter.worker.verification.algorithms is [HmacSHA256]. " +
 				"All workers of the group must permit each other's inter.worker.signature.algorithm."},
@@ -82,9 +82,9 @@ func TestVerifyAnswersInTheOrderOfTheProtocol(t *testing.T) {
 			503, "This worker is still starting up and has not been able to read a session key from the config topic yet"},
 		"other key": {Sessioned, []byte("another key"), good,
 			403, "Internal request contained invalid signature."},
-		"other body": {Sessioned, testKey, SignedRequest{signature, "HmacSHA256", []byte("[]")},
+		"other body": {Sessioned, testKey, SignedRequest{Signature: signature, Algorithm: "HmacSHA256", Body: []byte("[]")},
 			403, "Internal request contained invalid signature."},
-		"short signature": {Sessioned, testKey, SignedRequest{"AAAA", "HmacSHA256", testBody},
+		"short signature": {Sessioned, testKey, SignedRequest{Signature: "AAAA", Algorithm: "HmacSHA256", Body: testBody},
 			403, "Internal request contained invalid signature."},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -42,7 +42,7 @@ func (h *Herder) MemberDeparted(ctx context.Context, memberID string, request pr
 	if err := h.awaitReady(ctx); err != nil {
 		return err
 	}
-	if err := h.verify(request); err != nil {
+	if err := h.verifySealed(request); err != nil {
 		return err
 	}
 	if err := h.requireLeader(); err != nil {

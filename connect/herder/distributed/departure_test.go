@@ -99,13 +99,14 @@ func TestGoodbyesAreTakenOnlyByTheLeaderAndWithASignature(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t)
 		c.startTwo()
-		key, _ := c.herders["a"].snapshot().SessionKey()
-		body := []byte(`{"member":"b"}`)
-		signature, err := protocol.Sign(key.Key, protocol.DefaultAlgorithm, body)
-		if err != nil {
-			t.Fatal(err)
+		sealed := func() protocol.SignedRequest {
+			r, err := c.herders["a"].SignRequest("POST /internal/departures", []byte(`{"member":"b"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
 		}
-		signed := protocol.SignedRequest{Signature: signature, Algorithm: protocol.DefaultAlgorithm, Body: body}
+		signed := sealed()
 		forged := signed
 		forged.Body = []byte(`{"member":"a"}`)
 
@@ -118,7 +119,7 @@ func TestGoodbyesAreTakenOnlyByTheLeaderAndWithASignature(t *testing.T) {
 			t.Errorf("a goodbye to a follower: %v", err)
 		}
 		var bad *herder.BadRequestError
-		if err := c.herders["a"].MemberDeparted(t.Context(), "", signed); !errors.As(err, &bad) {
+		if err := c.herders["a"].MemberDeparted(t.Context(), "", sealed()); !errors.As(err, &bad) {
 			t.Errorf("a goodbye of nobody: %v", err)
 		}
 		if len(c.hub.departed) != 0 {

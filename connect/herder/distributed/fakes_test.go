@@ -500,7 +500,7 @@ func (c *cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 	if h == nil {
 		return nil, errUnreachable
 	}
-	request := protocol.SignedRequest{Signature: req.Header.Get(protocol.SignatureHeader), Algorithm: req.Header.Get(protocol.SignatureAlgorithmHeader), Body: body}
+	request := protocol.Received(req.Header, req.Method+" "+req.URL.EscapedPath(), body)
 	var share any
 	path := strings.Split(strings.Trim(req.URL.Path, "/"), "/")
 	switch req.Method + " " + path[len(path)-1] {

@@ -146,6 +146,8 @@ type Herder struct {
 	view       atomic.Pointer[view]
 	restarts   autoRestarts
 	fencings   fencings
+	seals      protocol.Seals
+	sealless   sealless
 
 	rebalances *rebalanceMetrics
 	// missing belongs to the group member's goroutine, see Gathered.

@@ -3,11 +3,15 @@ package distributed
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
+	"sync"
+	"time"
 
 	"tributary/api"
 	"tributary/connect/group/protocol"
@@ -35,7 +39,8 @@ func (h *Herder) ask(ctx context.Context, round roundView, workerURL, method, pa
 	if len(body) > 0 {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if err := h.sign(round, req.Header, body); err != nil {
+	sealed := !h.sealless.knows(workerURL, round.Generation)
+	if err := h.sign(round, req, body, sealed); err != nil {
 		return nil, err
 	}
 	resp, err := h.opts.HTTP.Do(req)
@@ -53,41 +58,79 @@ func (h *Herder) ask(ctx context.Context, round roundView, workerURL, method, pa
 	message := api.ErrorMessage{ErrorCode: resp.StatusCode, Message: string(text)}
 	// An answer that is not Connect's JSON is shown as it is.
 	_ = json.Unmarshal(text, &message)
+	if sealed && round.Protocol.Signed() && resp.StatusCode == http.StatusForbidden && message.Message == protocol.MessageInvalidSignature && javaHas(method, path) {
+		h.log.Debug("The worker does not know seals; it gets requests as Java signs them", "worker", base.Redacted())
+		h.sealless.add(workerURL, round.Generation)
+		return h.ask(ctx, round, workerURL, method, path, body)
+	}
 	if resp.StatusCode == http.StatusConflict || resp.StatusCode == http.StatusForbidden {
 		return nil, &herder.RebalanceError{Message: message.Message}
 	}
 	return nil, fmt.Errorf("the worker at %s answered %d: %s", base.Redacted(), resp.StatusCode, message.Message)
 }
 
-// sign puts a signature of body into header if the group has signatures.
-func (h *Herder) sign(round roundView, header http.Header, body []byte) error {
+// javaHas says whether a Java worker has an endpoint for an internal request.
+func javaHas(method, path string) bool {
+	return method == http.MethodPost && strings.HasSuffix(path, "/tasks") || method == http.MethodPut && strings.HasSuffix(path, "/fence")
+}
+
+// sealless are the workers that were found not to know seals, each with the generation in which that was: another
+// program may run behind the same URL later. The zero value knows none.
+type sealless struct {
+	mu      sync.Mutex
+	workers map[string]int
+}
+
+func (s *sealless) knows(worker string, generation int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, known := s.workers[worker]
+	return known && found == generation
+}
+
+func (s *sealless) add(worker string, generation int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.workers == nil {
+		s.workers = map[string]int{}
+	}
+	s.workers[worker] = generation
+}
+
+// sign puts a signature into the request if the group has signatures.
+func (h *Herder) sign(round roundView, req *http.Request, body []byte, sealed bool) error {
 	if !round.Protocol.Signed() {
 		return nil
 	}
-	signed, err := h.signed(body)
+	signed, err := h.signed(req.Method+" "+req.URL.RequestURI(), body, sealed)
 	if err != nil {
 		return err
 	}
-	header.Set(protocol.SignatureHeader, signed.Signature)
-	header.Set(protocol.SignatureAlgorithmHeader, signed.Algorithm)
+	signed.SetHeaders(req.Header)
 	return nil
 }
 
-func (h *Herder) signed(content []byte) (protocol.SignedRequest, error) {
+func (h *Herder) signed(target string, body []byte, sealed bool) (protocol.SignedRequest, error) {
 	key, ok := h.snapshot().SessionKey()
 	if !ok {
 		return protocol.SignedRequest{}, &herder.RebalanceError{Message: "no session key has been read yet"}
 	}
-	signature, err := protocol.Sign(key.Key, h.opts.SignatureAlgorithm, content)
-	return protocol.SignedRequest{Signature: signature, Algorithm: h.opts.SignatureAlgorithm, Body: content}, err
+	r := protocol.SignedRequest{Target: target, Body: body}
+	if sealed {
+		var err error
+		if r.Seal, err = protocol.NewSeal(rand.Reader, time.Now()); err != nil {
+			return r, err
+		}
+	}
+	return r.Signed(key.Key, h.opts.SignatureAlgorithm)
 }
 
 // SignRequest implements herder.RequestSigner.
-func (h *Herder) SignRequest(content []byte) (protocol.SignedRequest, error) {
+func (h *Herder) SignRequest(target string, body []byte) (protocol.SignedRequest, error) {
 	if !h.view.Load().round.Protocol.Signed() {
-		return protocol.SignedRequest{Body: content}, nil
+		return protocol.SignedRequest{Body: body}, nil
 	}
-	return h.signed(content)
+	return h.signed(target, body, true)
 }
 
 // VerifyRequest implements herder.RequestSigner.
@@ -96,14 +139,29 @@ func (h *Herder) VerifyRequest(request protocol.SignedRequest) error {
 		return &protocol.SignatureError{Status: http.StatusForbidden,
 			Message: "Requests cannot be sent on to this worker: its group has no signatures, which connect.protocol=sessioned has"}
 	}
+	return h.verifySealed(request)
+}
+
+// VerifyInternal implements herder.RequestSigner.
+func (h *Herder) VerifyInternal(request protocol.SignedRequest) error { return h.verify(request) }
+
+// verifySealed is verify for requests that no Java worker sends: they have a seal.
+func (h *Herder) verifySealed(request protocol.SignedRequest) error {
+	if request.Signature != "" && request.Seal == "" && h.view.Load().round.Protocol.Signed() {
+		return &protocol.SignatureError{Status: http.StatusBadRequest, Message: "Internal request has no seal"}
+	}
 	return h.verify(request)
 }
 
-// verify checks the signature of another worker.
+// verify checks the signature of another worker, and that the request did not come before.
 func (h *Herder) verify(request protocol.SignedRequest) error {
 	var key []byte
 	if k, ok := h.snapshot().SessionKey(); ok {
 		key = k.Key
 	}
-	return protocol.Verify(h.view.Load().round.Protocol, key, h.opts.VerificationAlgorithms, request)
+	inForce := h.view.Load().round.Protocol
+	if err := protocol.Verify(inForce, key, h.opts.VerificationAlgorithms, request); err != nil || !inForce.Signed() {
+		return err
+	}
+	return h.seals.Admit(request, time.Now())
 }

@@ -36,7 +36,7 @@ func (h *Herder) LocalReplication(ctx context.Context, connector string, request
 	if err := h.awaitReady(ctx); err != nil {
 		return api.Replication{}, err
 	}
-	if err := h.verify(request); err != nil {
+	if err := h.verifySealed(request); err != nil {
 		return api.Replication{}, err
 	}
 	var asked replicationRequest

@@ -88,16 +88,13 @@ func TestAWorkersShareIsToldToSignedRequestsThatNameTheConnector(t *testing.T) {
 		c := newCluster(t)
 		h := c.start("a", nil)
 		c.put(t.Context(), "m", config("n", "1", "v", "1"))
-		key, ok := h.snapshot().SessionKey()
-		if !ok {
-			t.Fatal("no session key")
-		}
 		ask := func(connector, body string, signedBody string) (api.Replication, error) {
-			signature, err := protocol.Sign(key.Key, protocol.DefaultAlgorithm, []byte(signedBody))
+			request, err := h.SignRequest("POST /connectors/"+connector+"/replication", []byte(signedBody))
 			if err != nil {
 				t.Fatal(err)
 			}
-			return h.LocalReplication(t.Context(), connector, protocol.SignedRequest{Signature: signature, Algorithm: protocol.DefaultAlgorithm, Body: []byte(body)})
+			request.Body = []byte(body)
+			return h.LocalReplication(t.Context(), connector, request)
 		}
 		const body = `{"replication":"m"}`
 		share, err := ask("m", body, body)
