@@ -48,6 +48,9 @@ func (h *Herder) MemberDeparted(ctx context.Context, memberID string, request pr
 	if err := h.requireLeader(); err != nil {
 		return err
 	}
+	if err := h.admit(request); err != nil {
+		return err
+	}
 	if memberID == "" {
 		return &herder.BadRequestError{Message: "The field member must name the member of the group that stops"}
 	}

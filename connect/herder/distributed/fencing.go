@@ -43,6 +43,12 @@ func (h *Herder) FenceZombies(ctx context.Context, connector string, request pro
 	if err := h.verify(request); err != nil {
 		return err
 	}
+	if err := h.requireLeader(); err != nil {
+		return err
+	}
+	if err := h.admit(request); err != nil {
+		return err
+	}
 	return h.fenceZombies(ctx, connector)
 }
 

@@ -139,7 +139,10 @@ func (h *Herder) VerifyRequest(request protocol.SignedRequest) error {
 		return &protocol.SignatureError{Status: http.StatusForbidden,
 			Message: "Requests cannot be sent on to this worker: its group has no signatures, which connect.protocol=sessioned has"}
 	}
-	return h.verifySealed(request)
+	if err := h.verifySealed(request); err != nil {
+		return err
+	}
+	return h.admit(request)
 }
 
 // VerifyInternal implements herder.RequestSigner.
@@ -153,15 +156,20 @@ func (h *Herder) verifySealed(request protocol.SignedRequest) error {
 	return h.verify(request)
 }
 
-// verify checks the signature of another worker, and that the request did not come before.
+// verify checks the signature of another worker.
 func (h *Herder) verify(request protocol.SignedRequest) error {
 	var key []byte
 	if k, ok := h.snapshot().SessionKey(); ok {
 		key = k.Key
 	}
-	inForce := h.view.Load().round.Protocol
-	if err := protocol.Verify(inForce, key, h.opts.VerificationAlgorithms, request); err != nil || !inForce.Signed() {
-		return err
+	return protocol.Verify(h.view.Load().round.Protocol, key, h.opts.VerificationAlgorithms, request)
+}
+
+// admit refuses a verified request that came before, or late. It is called where the request is carried out: a worker
+// that merely sends it on has no say.
+func (h *Herder) admit(request protocol.SignedRequest) error {
+	if !h.view.Load().round.Protocol.Signed() {
+		return nil
 	}
 	return h.seals.Admit(request, time.Now())
 }

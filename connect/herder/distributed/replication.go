@@ -39,6 +39,9 @@ func (h *Herder) LocalReplication(ctx context.Context, connector string, request
 	if err := h.verifySealed(request); err != nil {
 		return api.Replication{}, err
 	}
+	if err := h.admit(request); err != nil {
+		return api.Replication{}, err
+	}
 	var asked replicationRequest
 	if err := json.Unmarshal(request.Body, &asked); err != nil || asked.Replication != connector {
 		return api.Replication{}, &herder.BadRequestError{Message: "The request does not name the connector whose replication it asks for"}

@@ -252,6 +252,9 @@ func (h *Herder) PutTaskConfigs(ctx context.Context, connector string, configs [
 	if err := h.requireLeader(); err != nil {
 		return err
 	}
+	if err := h.admit(request); err != nil {
+		return err
+	}
 	return h.putTaskConfigs(ctx, connector, configs)
 }
 
