@@ -50,7 +50,7 @@ type Producer struct {
 	hurry    int           // flushes in progress: linger does not count
 	closed   bool
 	fatal    error // every further Send fails with it
-	txn      transaction
+	txn      TransactionState
 
 	identityMu sync.Mutex // serialises requests for a producer id
 	identity   identity   // guarded by mu
@@ -185,7 +185,7 @@ func (p *Producer) usable() error {
 	case p.fatal != nil:
 		return p.fatal
 	case p.cfg.Producer.TransactionalID != "":
-		return p.txn.sendable()
+		return p.txn.Sendable()
 	}
 	return nil
 }

@@ -339,7 +339,7 @@ func (p *Producer) failed(b *batch, err error, uncertain bool) {
 	code := codeOf(err)
 	transactional := p.cfg.Producer.TransactionalID != ""
 	expired := time.Since(b.created) >= p.cfg.Producer.DeliveryTimeout
-	again := IsRetriable(err) && p.run.Err() == nil && !p.txn.aborting
+	again := IsRetriable(err) && p.run.Err() == nil && !p.txn.Aborting
 	switch code {
 	case sarama.ErrMessageSizeTooLarge, sarama.ErrMessageSetSizeTooLarge, sarama.ErrInvalidMessageSize:
 		if len(b.records) > 1 {
@@ -443,7 +443,7 @@ func (p *Producer) requeue(q *queue) {
 func (p *Producer) finish(b *batch, offset, logAppendTime int64, err error) {
 	if err != nil {
 		p.mu.Lock()
-		p.txn.fail(err)
+		p.txn.Fail(err)
 		p.mu.Unlock()
 	}
 	m := Metadata{Topic: b.queue.Topic, Partition: b.queue.Partition, Offset: -1}

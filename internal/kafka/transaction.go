@@ -9,47 +9,6 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// ErrTransactionAborted is given to records that were not sent yet when their transaction was aborted.
-var ErrTransactionAborted = errors.New("the transaction was aborted before the record was sent")
-
-type txnState int
-
-const (
-	txnNone   txnState = iota // InitTransactions has not succeeded
-	txnReady                  // between transactions
-	txnOpen                   // Begin was called
-	txnEnding                 // Commit or Abort runs, or failed and must be tried again
-)
-
-// transaction is the state of a transactional producer; the producer's lock guards it.
-type transaction struct {
-	state txnState
-	round int   // counts transactions; a queue's txnRound tells whether it belongs to this one
-	parts int   // partitions added to it
-	err   error // why it can only be aborted
-
-	aborting bool // nothing is sent again
-}
-
-func (t *transaction) sendable() error {
-	switch {
-	case t.state == txnNone:
-		return errors.New("InitTransactions must succeed before records are sent with a transactional.id")
-	case t.state != txnOpen:
-		return errors.New("records can only be sent between Begin and Commit or Abort with a transactional.id")
-	case t.err != nil:
-		return fmt.Errorf("the transaction can only be aborted: %w", t.err)
-	}
-	return nil
-}
-
-// fail notes the first failure of an open transaction.
-func (t *transaction) fail(err error) {
-	if (t.state == txnOpen || t.state == txnEnding) && t.err == nil {
-		t.err = err
-	}
-}
-
 // InitTransactions registers the transactional.id: it ends what another producer with the id left
 // open, and fences that producer. It must succeed once before Begin.
 func (p *Producer) InitTransactions(ctx context.Context) error {
@@ -61,7 +20,7 @@ func (p *Producer) InitTransactions(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.txn = transaction{state: txnReady}
+	p.txn.Registered()
 	return nil
 }
 
@@ -113,29 +72,24 @@ func (p *Producer) Begin() error {
 		return ErrClosed
 	case p.fatal != nil:
 		return p.fatal
-	case p.txn.state != txnReady:
-		return fmt.Errorf("a transaction cannot begin %s", map[txnState]string{
-			txnNone: "before InitTransactions", txnOpen: "inside another", txnEnding: "before the last one has ended",
-		}[p.txn.state])
 	}
-	p.txn = transaction{state: txnOpen, round: p.txn.round + 1}
-	return nil
+	return p.txn.Begin()
 }
 
 // Commit flushes and commits. If any record of the transaction failed it returns that error and the
 // transaction must be aborted. An error that IsRetriable leaves the outcome open: call Commit again.
 func (p *Producer) Commit(ctx context.Context) error {
-	if err := p.startEnd(); err != nil {
+	if err := p.startEnd(false); err != nil {
 		return err
 	}
 	if err := p.Flush(ctx); err != nil {
 		return err
 	}
 	p.mu.Lock()
-	failed := p.txn.err
+	failed := p.txn.Failed()
 	p.mu.Unlock()
 	if failed != nil {
-		return fmt.Errorf("the transaction can only be aborted: %w", failed)
+		return failed
 	}
 	return p.endTransaction(ctx, true)
 }
@@ -143,16 +97,15 @@ func (p *Producer) Commit(ctx context.Context) error {
 // Abort drops records that were not sent yet, waits for those in flight, and aborts. It also mends a
 // producer whose transaction failed; ErrFenced cannot be mended.
 func (p *Producer) Abort(ctx context.Context) error {
-	if err := p.startEnd(); err != nil {
+	if err := p.startEnd(true); err != nil {
 		return err
 	}
 	p.mu.Lock()
-	p.txn.aborting = true
 	for _, q := range p.queues {
 		rest := q.batches
 		q.batches = nil
 		for _, b := range rest {
-			p.txn.fail(ErrTransactionAborted)
+			p.txn.Fail(ErrTransactionAborted)
 			if b.sequenced {
 				q.identity = noIdentity // a retry that will not come; the new epoch starts afresh
 			}
@@ -175,7 +128,7 @@ func (p *Producer) Abort(ctx context.Context) error {
 		return err
 	}
 	p.mu.Lock()
-	failed, current := p.txn.err, p.identity
+	failed, current := p.txn.Err, p.identity
 	p.mu.Unlock()
 	if err := p.endTransaction(ctx, false); err != nil {
 		return err
@@ -198,22 +151,18 @@ func without(queues []*queue, q *queue) []*queue {
 	return left
 }
 
-func (p *Producer) startEnd() error {
+func (p *Producer) startEnd(abort bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.fatal != nil {
 		return p.fatal
 	}
-	if p.txn.state != txnOpen && p.txn.state != txnEnding {
-		return errors.New("there is no transaction to end")
-	}
-	p.txn.state = txnEnding
-	return nil
+	return p.txn.End(abort)
 }
 
 func (p *Producer) endTransaction(ctx context.Context, commit bool) error {
 	p.mu.Lock()
-	id, parts := p.identity, p.txn.parts
+	id, parts := p.identity, p.txn.Partitions
 	p.mu.Unlock()
 	var err error
 	if parts > 0 {
@@ -242,7 +191,7 @@ func (p *Producer) endTransaction(ctx context.Context, commit bool) error {
 	if err != nil {
 		return err
 	}
-	p.txn = transaction{state: txnReady, round: p.txn.round}
+	p.txn.Ended()
 	return nil
 }
 
@@ -250,7 +199,7 @@ func (p *Producer) endTransaction(ctx context.Context, commit bool) error {
 // call it before they write to them.
 func (p *Producer) addToTransaction(ctx context.Context, batches []*batch, id identity) error {
 	p.mu.Lock()
-	round := p.txn.round
+	round := p.txn.Round
 	fresh := make(map[string][]int32)
 	n := 0
 	for _, b := range batches {
@@ -260,7 +209,7 @@ func (p *Producer) addToTransaction(ctx context.Context, batches []*batch, id id
 		}
 	}
 	if n > 0 {
-		p.txn.parts += n // counted first: the coordinator may take them and the answer get lost
+		p.txn.Partitions += n // counted first: the coordinator may take them and the answer get lost
 	}
 	p.mu.Unlock()
 	if n == 0 {

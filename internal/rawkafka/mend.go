@@ -45,7 +45,7 @@ func (s *Sender) mend(st *stream) (given []*parcel) {
 	switch {
 	case s.closed && s.run.Err() != nil:
 		return st.end(kafka.ErrClosed)
-	case p.parts != nil && isAny(err, errsOfRecords...) && !(s.transactional() && s.txn.aborting):
+	case p.parts != nil && isAny(err, errsOfRecords...) && !(s.transactional() && s.txn.Aborting):
 		if isAny(err, errMessageTooLarge, errRecordListTooLarge) {
 			st.bundleLimit = p.bundled / 2
 		}
@@ -98,7 +98,7 @@ func (s *Sender) forgetIdentity(st *stream) {
 // giveUp fails all that is on its way to a partition. The lock is held.
 func (s *Sender) giveUp(st *stream, err error) []*parcel {
 	if s.transactional() {
-		s.txn.fail(err)
+		s.txn.Fail(err)
 	} else {
 		s.forgetIdentity(st) // what was numbered and is not stored leaves a gap
 	}

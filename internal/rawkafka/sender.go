@@ -94,7 +94,7 @@ func (s *Sender) usable() error {
 	case s.fatal != nil:
 		return s.fatal
 	case s.transactional():
-		return s.txn.sendable()
+		return s.txn.Sendable()
 	}
 	return nil
 }

@@ -12,42 +12,11 @@ import (
 	"tributary/internal/kafka"
 )
 
-type txnState int
-
-const (
-	txnNone   txnState = iota // InitTransactions has not succeeded
-	txnReady                  // between transactions
-	txnOpen                   // Begin was called
-	txnEnding                 // Commit or Abort runs, or failed and must be tried again
-)
-
-// transaction is the state of a transactional sender; the sender's lock guards it.
+// transaction is the state of a transactional sender; the sender's lock guards it. A stream's round tells whether it
+// was added to this one.
 type transaction struct {
-	state    txnState
-	round    int   // counts transactions; a stream's round tells whether it was added to this one
-	added    int   // partitions that may be in it
-	err      error // why it can only be aborted
-	aborting bool  // nothing is sent again
-	implicit bool  // brokers add partitions by themselves, and each end brings a new epoch (KIP-890)
-}
-
-func (t *transaction) sendable() error {
-	switch {
-	case t.state == txnNone:
-		return errors.New("InitTransactions must succeed before batches are sent with a transactional.id")
-	case t.state != txnOpen:
-		return errors.New("batches can only be sent between Begin and Commit or Abort with a transactional.id")
-	case t.err != nil:
-		return fmt.Errorf("the transaction can only be aborted: %w", t.err)
-	}
-	return nil
-}
-
-// fail notes the first failure of a transaction.
-func (t *transaction) fail(err error) {
-	if (t.state == txnOpen || t.state == txnEnding) && t.err == nil {
-		t.err = err
-	}
+	kafka.TransactionState
+	implicit bool // brokers add partitions by themselves, and each end brings a new epoch (KIP-890)
 }
 
 // concurrentTransactionsPause is Java's, too: the coordinator still writes the markers of the transaction before,
@@ -75,7 +44,7 @@ func (s *Sender) InitTransactions(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.txn.state = txnReady
+	s.txn.Registered()
 	return nil
 }
 
@@ -112,13 +81,8 @@ func (s *Sender) Begin() error {
 		return kafka.ErrClosed
 	case s.fatal != nil:
 		return s.fatal
-	case s.txn.state != txnReady:
-		return fmt.Errorf("a transaction cannot begin %s", map[txnState]string{
-			txnNone: "before InitTransactions", txnOpen: "inside another", txnEnding: "before the last one has ended",
-		}[s.txn.state])
 	}
-	s.txn = transaction{state: txnOpen, round: s.txn.round + 1, implicit: s.txn.implicit}
-	return nil
+	return s.txn.Begin()
 }
 
 // Commit awaits all batches and commits. If any of them failed it returns that error, and the transaction must be
@@ -131,19 +95,16 @@ func (s *Sender) Commit(ctx context.Context) error {
 		return err
 	}
 	s.mu.Lock()
-	failed, fatal := s.txn.err, s.fatal
+	failed, fatal := s.txn.Failed(), s.fatal
 	s.mu.Unlock()
 	if fatal != nil {
 		return fatal
 	}
 	if failed != nil {
-		return fmt.Errorf("the transaction can only be aborted: %w", failed)
+		return failed
 	}
 	return s.endTransaction(ctx, true)
 }
-
-// ErrTransactionAborted is given to batches that were not sent yet when their transaction was aborted.
-var ErrTransactionAborted = errors.New("the transaction was aborted before the batch was sent")
 
 // Abort drops what was not sent yet, awaits what is on its way, and aborts. It also mends a sender whose transaction
 // failed; kafka.ErrFenced cannot be mended.
@@ -156,7 +117,7 @@ func (s *Sender) Abort(ctx context.Context) error {
 		return err
 	}
 	s.mu.Lock()
-	failed, current := s.txn.err, s.identity
+	failed, current := s.txn.Err, s.identity
 	s.mu.Unlock()
 	if err := s.endTransaction(ctx, false); err != nil {
 		return err
@@ -181,9 +142,9 @@ func (s *Sender) dropUnsent() {
 		if len(st.parcels) == 0 {
 			continue
 		}
-		s.txn.fail(ErrTransactionAborted)
+		s.txn.Fail(kafka.ErrTransactionAborted)
 		if st.flying == 0 {
-			given = append(given, st.end(ErrTransactionAborted)...)
+			given = append(given, st.end(kafka.ErrTransactionAborted)...)
 			continue
 		}
 		st.cutUnsent(&given)
@@ -203,7 +164,7 @@ func (st *stream) cutUnsent(given *[]*parcel) {
 		}
 	}
 	for _, p := range st.parcels[last:] {
-		p.err = ErrTransactionAborted
+		p.err = kafka.ErrTransactionAborted
 		*given = append(*given, p)
 	}
 	st.parcels = st.parcels[:last:last]
@@ -215,11 +176,7 @@ func (s *Sender) startEnd(abort bool) error {
 	if s.fatal != nil {
 		return s.fatal
 	}
-	if s.txn.state != txnOpen && s.txn.state != txnEnding {
-		return errors.New("there is no transaction to end")
-	}
-	s.txn.state, s.txn.aborting = txnEnding, s.txn.aborting || abort
-	return nil
+	return s.txn.End(abort)
 }
 
 // mendTransaction says why a stream with a failure must be ended, nil when the failure may be retried. The lock is
@@ -228,12 +185,12 @@ func (s *Sender) mendTransaction(err error) error {
 	switch {
 	case kafka.IsFenced(err) || errors.Is(err, kafka.ErrFenced):
 		s.fatal = kafka.ErrFenced
-	case s.txn.aborting:
-		return ErrTransactionAborted
+	case s.txn.Aborting:
+		return kafka.ErrTransactionAborted
 	case kafka.IsRetriable(err) || isAny(err, errMessageTooLarge, errRecordListTooLarge):
 		return nil
 	}
-	s.txn.fail(err)
+	s.txn.Fail(err)
 	if s.fatal != nil {
 		return s.fatal
 	}
@@ -242,7 +199,7 @@ func (s *Sender) mendTransaction(err error) error {
 
 func (s *Sender) endTransaction(ctx context.Context, commit bool) error {
 	s.mu.Lock()
-	id, added := s.identity, s.txn.added
+	id, added := s.identity, s.txn.Partitions
 	s.mu.Unlock()
 	if added > 0 {
 		what := "aborting"
@@ -257,7 +214,7 @@ func (s *Sender) endTransaction(ctx context.Context, commit bool) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.txn = transaction{state: txnReady, round: s.txn.round, implicit: s.txn.implicit}
+	s.txn.Ended()
 	return nil
 }
 
@@ -292,16 +249,16 @@ func (s *Sender) addToTransaction(load []result, conn *connection) error {
 	id, fresh, n := s.identity, map[string][]int32{}, 0
 	implicit := s.txn.implicit && implicitAdds(conn)
 	for _, r := range load {
-		if st := r.stream; st.round != s.txn.round {
+		if st := r.stream; st.round != s.txn.Round {
 			n++
 			fresh[st.Topic] = append(fresh[st.Topic], st.Partition)
 			if implicit {
-				st.round = s.txn.round
+				st.round = s.txn.Round
 			}
 		}
 	}
-	s.txn.added += n // counted first: the coordinator may take them and the answer get lost
-	round := s.txn.round
+	s.txn.Partitions += n // counted first: the coordinator may take them and the answer get lost
+	round := s.txn.Round
 	s.mu.Unlock()
 	if n == 0 || implicit {
 		return nil
