@@ -11,6 +11,11 @@ type Batch struct {
 	// Release, if set, is called once when the worker needs Data no more, on any goroutine.
 	// It is not called for what is still on its way when the task ends.
 	Release func()
+	// Own, if set, may be called by the worker once, on any goroutine and before Release, when
+	// the target does not take the batch for now: it returns a copy of Data, which is not
+	// touched any more. So a batch that has to wait keeps nothing alive but itself, where Data
+	// is part of something larger.
+	Own func() []byte
 }
 
 // BatchTask is a source task that can return whole batches: records whose Batch is set.

@@ -17,8 +17,9 @@ const (
 )
 
 // RecordFailureHandler is a source task that decides for itself what becomes of records
-// that the target refuses for good, such as those that are too large. It is not asked
-// where records are written in transactions: a failure aborts these, and fails the task.
+// that the target refuses for good, such as those that are too large, or that their one
+// partition of the target has not taken within the producer's delivery.timeout.ms while
+// the cluster answers. It is not asked where records are written in transactions: a failure aborts these, and fails the task.
 type RecordFailureHandler interface {
 	// RecordFailed is called on the producer's or the task's goroutine and must not block.
 	RecordFailed(record *SourceRecord, err error) RecordFailureAction

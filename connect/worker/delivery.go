@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -261,6 +262,9 @@ func (d *delivery) completeFailed(e *entry, md kafka.Metadata, err error) {
 		return
 	}
 	at := targetOf(e, md)
+	if isOfPartition(err) && !d.failing.Load() && d.judged(e, err) {
+		return
+	}
 	d.mu.Lock()
 	if d.closing || isRetriable(err) || d.failing.Load() && d.hasFailedLocked(at.Topic, at.Partition) {
 		if len(d.failed) == 0 {
@@ -288,6 +292,17 @@ func (d *delivery) completeFailed(e *entry, md kafka.Metadata, err error) {
 	}
 	d.die(fmt.Errorf("Unrecoverable exception from producer send callback: %s: %w", describe(e, at), err))
 	d.resolve()
+}
+
+// isOfPartition says that a record was not taken in time because of what brokers say of its partition, such as that it
+// has no leader: others may well be written to. When no broker answers it is not.
+func isOfPartition(err error) bool {
+	late, ok := errors.AsType[*kafka.TimeoutError](err)
+	if !ok {
+		return false
+	}
+	_, answered := errors.AsType[*kafka.ServerError](late.Err)
+	return answered
 }
 
 // producerClass is what Java names as the place of a failed send.

@@ -75,3 +75,47 @@ func TestARewoundPartitionIsTakenBackAloneAndReadAgain(t *testing.T) {
 		expect(t, "offsets", b.offsets.written(), "ca=4,cb=1")
 	})
 }
+
+// TestAPartitionThatIsNotTakenInTimeIsTheTasksToJudge: what brokers say of one partition is no reason to replace the
+// producer and hold up all others; when no broker answers it is.
+func TestAPartitionThatIsNotTakenInTimeIsTheTasksToJudge(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		cause  error
+		judged bool
+	}{
+		{"a broker says why", &kafka.ServerError{Code: 19}, true},
+		{"no broker answers", &kafka.ConnectionError{Addr: "a:1", Reason: "closed the connection"}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				tried := 0
+				b.cluster.judge = func(_ int, r *kafka.Record) error {
+					if string(r.Value) == "a2" {
+						if tried++; tried == 1 {
+							return &kafka.TimeoutError{What: "writing", Key: "delivery.timeout.ms", Err: test.cause}
+						}
+					}
+					return nil
+				}
+				judged := false
+				b.source.refused = func(*connect.SourceRecord, error) connect.RecordFailureAction {
+					judged = true
+					return connect.RewindPartition
+				}
+				b.source.rewound = func(*connect.SourceRecord) {}
+				b.beginTask(t)
+				b.source.batches <- append(batchOf("a", 0, 1, 2), record("b", 1, 1))
+				synctest.Wait()
+				b.settle(t)
+				want := map[bool]string{true: "a1", false: "a1 a2"}[test.judged]
+				expect(t, "partition 0", b.cluster.log("t-0"), want)
+				expect(t, "partition 1", b.cluster.log("t-1"), "b1")
+				if judged != test.judged {
+					t.Errorf("the task was asked: %t, want %t", judged, test.judged)
+				}
+			})
+		})
+	}
+}

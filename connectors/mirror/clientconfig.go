@@ -49,13 +49,17 @@ func isClientKey(key string) bool {
 	return key == "bootstrap.servers" || key == "security.protocol" || strings.HasPrefix(key, "ssl.") || strings.HasPrefix(key, "sasl.")
 }
 
+// isNoOverride leaves out the keys that Connect has for the clients of the worker, such as
+// producer.override.linger.ms.
+func isNoOverride(key string) bool { return !strings.HasPrefix(key, "override.") }
+
 // clientProps puts the properties of one client together, low to high: the cluster's
 // own, those for this kind of client in the flow, those for it at the cluster.
 func clientProps(props map[string]string, at side, role kafka.Role) kafka.Props {
 	out := kafka.Props{}
 	copyPrefixed(out, props, string(at)+".cluster.", isClientKey)
 	kind := role.String() + "."
-	copyPrefixed(out, props, kind, nil)
+	copyPrefixed(out, props, kind, isNoOverride)
 	copyPrefixed(out, props, string(at)+"."+kind, nil)
 	if role == kafka.RoleConsumer {
 		// Offsets are never committed, whatever the user says: the worker keeps them.

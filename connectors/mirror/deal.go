@@ -10,11 +10,12 @@ const (
 
 	assignSorted = "sorted"
 	assignSticky = "sticky"
+	assignLoad   = "load"
 )
 
 var assignmentKeys = []connect.ConfigKey{
-	valid(low(assignmentKey, connect.TypeString, assignSorted, "How partitions are dealt out among tasks. sorted: in the order of their names, one after the other, so that the same partitions always give the same tasks. sticky: partitions stay with their task as long as the connector runs, and new ones go to the task with the fewest, so that a new topic restarts few tasks."),
-		connect.OneOf(assignSorted, assignSticky)),
+	valid(low(assignmentKey, connect.TypeString, assignSorted, "How partitions are dealt out among tasks. sorted: in the order of their names, one after the other, so that the same partitions always give the same tasks. sticky: partitions stay with their task as long as the connector runs, and new ones go to the task with the fewest, so that a new topic restarts few tasks. load: the same, but by how many records a second are written to the partitions, which is looked at every 30 seconds: new ones go to the task with the least, and when a task has more than one and a half times its share some of its partitions move."),
+		connect.OneOf(assignSorted, assignSticky, assignLoad)),
 }
 
 // dealSorted deals partitions, which are sorted, out among tasks one after the other.

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"tributary/connectors/mirror/replica"
 )
@@ -50,5 +53,60 @@ func TestStickySharesChangeOnlyWhereTheyMust(t *testing.T) {
 	}
 	if got := fmt.Sprint(shareText(dealSorted(topicPartitions("a b c"), 2))); got != "a c | b" {
 		t.Errorf("sorted: %q", got)
+	}
+}
+
+func TestLoadSharesWeighTheSame(t *testing.T) {
+	rates := func(text string) map[replica.TopicPartition]float64 {
+		out := map[replica.TopicPartition]float64{}
+		for item := range strings.FieldsSeq(text) {
+			name, rate, _ := strings.Cut(item, "=")
+			var r float64
+			if _, err := fmt.Sscan(rate, &r); err != nil {
+				t.Fatal(err)
+			}
+			out[replica.TopicPartition{Topic: name}] = r
+		}
+		return out
+	}
+	for _, c := range []struct{ name, before, partitions, rates, want string }{
+		{"nothing is known: by number", "", "a b c d e", "", "a c e | b d"},
+		{"one heavy", "", "a b c d", "a=90 b=30 c=30 d=30", "a | b c d"},
+		{"idle ones are spread", "", "a b c d", "a=0 b=0 c=0 d=0", "a c | b d"},
+		{"all stay while it is even enough", "a b | c d", "a b c d", "a=10 b=12 c=9 d=10", "a b | c d"},
+		{"a new one goes to the lighter", "a b | c", "a aa b c", "a=10 b=10 c=5", "a b | aa c"},
+		{"a heavy task gives away what fits", "a b c | d", "a b c d", "a=50 b=30 c=10 d=5", "b c | a d"},
+		{"nothing can help one heavy partition", "a | b", "a b", "a=100 b=1", "a | b"},
+		{"a gone one leaves its place", "a b | c d", "a b d", "a=10 b=10 d=15", "a b | d"},
+		{"another number of tasks", "a b c", "a b c", "a=10 b=10 c=20", "c | a b"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var before [][]replica.TopicPartition
+			if c.before != "" {
+				for share := range strings.SplitSeq(c.before, "|") {
+					before = append(before, topicPartitions(share))
+				}
+			}
+			partitions := topicPartitions(c.partitions)
+			got := shareText(dealLoad(partitions, strings.Count(c.want, "|")+1, weights(partitions, rates(c.rates)), before))
+			if got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestLoadIsMeasuredBetweenLooksAndSmoothed(t *testing.T) {
+	a, b := replica.TopicPartition{Topic: "a"}, replica.TopicPartition{Topic: "b"}
+	at := time.UnixMilli(0)
+	var l loads
+	l.seen(map[replica.TopicPartition]int64{a: 100}, at)
+	l.seen(map[replica.TopicPartition]int64{a: 400, b: 7}, at.Add(30*time.Second))
+	if diff := cmp.Diff(map[replica.TopicPartition]float64{a: 10}, l.perSecond); diff != "" {
+		t.Error(diff)
+	}
+	l.seen(map[replica.TopicPartition]int64{a: 400, b: 3}, at.Add(60*time.Second)) // b was made anew
+	if diff := cmp.Diff(map[replica.TopicPartition]float64{a: 5, b: 0}, l.perSecond); diff != "" {
+		t.Error(diff)
 	}
 }

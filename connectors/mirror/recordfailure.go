@@ -106,7 +106,7 @@ func (t *SourceTask) RecordFailed(record *connect.SourceRecord, err error) conne
 		return connect.FailTask
 	}
 	p := at.partition
-	if policy == recordSkip {
+	if policy == recordSkip && !kafka.IsRetriable(err) {
 		t.leaveOut(p, gap{kind: lossSkipped, from: at.offset, to: at.offset + 1, at: time.Now()}, err)
 		return connect.SkipRecord
 	}
@@ -165,6 +165,7 @@ func (t *SourceTask) hold(f refusedRecord, now time.Time) {
 	})
 	drop(p.pending)
 	delete(t.waiting, p)
+	t.traffic.forget(p)
 	p.pending, p.asleep, p.queued, p.finished, p.adrift = nil, time.Time{}, 0, false, false
 	p.next, p.handedTo = f.offset, f.offset
 	p.progress.upTo.Store(f.offset) // some of what is taken back had got through
@@ -174,7 +175,7 @@ func (t *SourceTask) hold(f refusedRecord, now time.Time) {
 	p.noteProblem(f.err, now)
 	t.held[p] = struct{}{}
 	p.letter = nil
-	if t.settings.recordPolicy() == recordDeadLetter {
+	if t.settings.recordPolicy() == recordDeadLetter && !kafka.IsRetriable(f.err) {
 		p.letter = f.err
 		if !f.dead {
 			p.retryAt = now

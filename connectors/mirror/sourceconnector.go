@@ -38,15 +38,17 @@ type SourceConnector struct {
 	troubles *troubles
 	context  connect.ConnectorContext
 	metrics  sourceConnectorMetrics
+	// loop says that source and target are one cluster; it belongs to run's goroutine.
+	loop bool
+	// compared says that loop is known; it belongs to run's goroutine.
+	compared bool
 
 	source, target *cluster
 	syncs          *cluster // the cluster of the offset-syncs topic; nil when there is none to keep
 	view           *topicView
 	drift          drift // belongs to run's goroutine
-	// dealt is how partitions were dealt out last; the worker's goroutine alone knows it.
-	dealt  [][]replica.TopicPartition
-	ended  sync.WaitGroup
-	cancel context.CancelFunc
+	ended          sync.WaitGroup
+	cancel         context.CancelFunc
 
 	mu sync.Mutex
 	// looked says that partitions holds the result of a look, not nothing.
@@ -57,6 +59,9 @@ type SourceConnector struct {
 	refills    map[string]string // ids of copies to refill, by topic
 	matched    []string          // topics, sorted; nil before the first look
 	said       []string          // what is wrong, for the replication page
+	// dealt is how partitions were dealt out last.
+	dealt [][]replica.TopicPartition
+	load  loads // with task.assignment=load
 }
 
 // NewSourceConnector returns a connector that does nothing yet.
@@ -78,8 +83,9 @@ func (c *SourceConnector) Start(ctx context.Context, cc connect.ConnectorContext
 	c.settings, c.context, c.logger = s, cc, cc.Logger()
 	c.mu.Lock()
 	c.looked, c.partitions, c.batch, c.matched, c.said, c.refills, c.mode = false, nil, nil, nil, nil, nil, s.String(modeKey)
+	c.dealt, c.load = nil, loads{}
 	c.mu.Unlock()
-	c.cancel, c.dealt = nil, nil
+	c.cancel, c.loop, c.compared = nil, false, false
 	if !s.Bool(enabledKey) {
 		return nil
 	}
@@ -131,6 +137,7 @@ func (c *SourceConnector) run(ctx context.Context) {
 	}
 	s := c.settings
 	var chores []chore
+	chores = append(chores, chore{name: "find out whether source and target are one cluster", do: c.compareClusters})
 	if c.syncs != nil {
 		topic := internalTopic{s.syncsTopic(), "consumer groups cannot be translated", syncsReplicationFactorKey}
 		chores = append(chores, chore{name: "create the offset-syncs topic", do: func(ctx context.Context) error {
@@ -146,6 +153,9 @@ func (c *SourceConnector) run(ctx context.Context) {
 		look.cost = func() time.Duration { return c.view.listing() }
 	}
 	chores = append(append(chores, look), c.batchChores()...)
+	if s.String(assignmentKey) == assignLoad {
+		chores = append(chores, chore{name: "look at how much is written to the source", every: loadLook, do: c.onceLooked(c.lookAtLoad)})
+	}
 	if every := s.period(syncTopicACLs); every > 0 {
 		chores = append(chores, chore{name: "carry ACLs over", every: every, patient: true, do: c.onceLooked(c.syncACLs)})
 	}
@@ -153,6 +163,22 @@ func (c *SourceConnector) run(ctx context.Context) {
 		chores = append(chores, chore{name: "carry topic configurations over", every: every, patient: true, do: c.onceLooked(c.syncConfigs)})
 	}
 	doChores(ctx, s.millis(adminTimeoutKey), c.troubles, chores...)
+}
+
+// compareClusters finds out whether the flow begins and ends in the same cluster. Then the
+// copies are among the topics of the source, and must not be copied again.
+func (c *SourceConnector) compareClusters(ctx context.Context) error {
+	source, err := c.source.admin.ClusterID(ctx)
+	if err != nil {
+		return fmt.Errorf("ask cluster %s for its id: %w", c.settings.source, err)
+	}
+	target, err := c.target.admin.ClusterID(ctx)
+	if err != nil {
+		return fmt.Errorf("ask cluster %s for its id: %w", c.settings.target, err)
+	}
+	c.loop = source != "" && source == target
+	c.compared = true
+	return nil
 }
 
 // onceLooked holds a chore back until the topics are known.
@@ -171,6 +197,9 @@ func (c *SourceConnector) onceLooked(do func(context.Context) error) func(contex
 // look brings the target's topics in line with the source's, and asks for new tasks
 // when the partitions that can be mirrored have changed.
 func (c *SourceConnector) look(ctx context.Context) error {
+	if !c.compared {
+		return errNotYet
+	}
 	began := time.Now()
 	partitions, err := c.view.refresh(ctx)
 	if err != nil {
@@ -187,6 +216,11 @@ func (c *SourceConnector) look(ctx context.Context) error {
 	c.said = c.complaints()
 	c.mu.Unlock()
 	c.metrics.unmirrored.Set(float64(c.view.unmirrored()))
+	surplus := int32(0)
+	for _, n := range c.view.surplus {
+		surplus += n
+	}
+	c.metrics.surplus.Set(float64(surplus))
 	c.metrics.partitions.Set(float64(len(partitions)))
 	c.metrics.troubles.Set(float64(c.troubles.count()))
 	if changed {
@@ -210,6 +244,9 @@ func (c *SourceConnector) complaints() []string {
 	var said []string
 	if n := c.view.unmirrored(); n > 0 {
 		said = append(said, fmt.Sprintf("%d partitions of topics that match cannot be mirrored at present; the log says why", n))
+	}
+	for _, topic := range slices.Sorted(maps.Keys(c.view.surplus)) {
+		said = append(said, fmt.Sprintf("The remote topic %s has %d partitions more than its source topic: it is left as it is, and they stay empty", s.remoteTopic(topic), c.view.surplus[topic]))
 	}
 	if c.drift != (drift{}) {
 		said = append(said, fmt.Sprintf("%d topic properties and %d ACLs of the source could not be carried over; the log says why", c.drift.properties, c.drift.acls))
@@ -235,11 +272,7 @@ func (c *SourceConnector) TaskConfigs(_ context.Context, maxTasks int) ([]map[st
 	if n == 0 {
 		return nil, nil
 	}
-	tasks := dealSorted(partitions, n)
-	if c.settings.String(assignmentKey) == assignSticky {
-		tasks = dealSticky(partitions, n, c.dealt)
-	}
-	c.dealt = tasks
+	tasks := c.deal(partitions, n)
 	c.mu.Lock()
 	refills := c.refills
 	c.mu.Unlock()

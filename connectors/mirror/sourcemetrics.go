@@ -76,6 +76,7 @@ type sourceTaskMetrics struct {
 	stuck          connect.Gauge
 	stopped        connect.Gauge
 	stalled        connect.Gauge
+	curbed         connect.Gauge
 	gaps           connect.Counter
 	rebuilt        connect.Gauge
 	syncs          connect.Counter
@@ -89,6 +90,7 @@ func newSourceTaskMetrics(m connect.Metrics, s *settings) sourceTaskMetrics {
 		stuck:          m.Gauge(sourcePrefix+"stuck_partitions", "Partitions of the task that cannot be read at present.", labels),
 		stopped:        m.Gauge(sourcePrefix+"stopped_partitions", "Partitions of the task that are given up until it is restarted.", labels),
 		stalled:        m.Gauge(sourcePrefix+"stalled_partitions", "Partitions of the task of which nothing gets through although records wait.", labels),
+		curbed:         m.Gauge(sourcePrefix+"held_back_partitions", "Partitions of the task that are read no further for now because too much of them waits for the target.", labels),
 		gaps:           m.Counter(sourcePrefix+"gap_count", "Gaps: ranges of source records that were lost before they were mirrored, or left out.", labels),
 		rebuilt:        m.Gauge(sourcePrefix+"reencoded_batches", "Batches that the task had to encode again, in the raw lane: trimmed, with holes, with the broker's timestamps, of old formats.", labels),
 		syncs:          m.Counter(sourcePrefix+"offset_sync_count", "Offset syncs written.", labels),
@@ -98,13 +100,14 @@ func newSourceTaskMetrics(m connect.Metrics, s *settings) sourceTaskMetrics {
 }
 
 // sourceConnectorMetrics are those of the connector.
-type sourceConnectorMetrics struct{ partitions, unmirrored, drift, troubles, look connect.Gauge }
+type sourceConnectorMetrics struct{ partitions, unmirrored, surplus, drift, troubles, look connect.Gauge }
 
 func newSourceConnectorMetrics(m connect.Metrics, s *settings) sourceConnectorMetrics {
 	labels := map[string]string{"source": s.source, "target": s.target}
 	return sourceConnectorMetrics{
 		partitions: m.Gauge(sourcePrefix+"partitions", "Partitions that are mirrored.", labels),
 		unmirrored: m.Gauge(sourcePrefix+"unmirrored_partitions", "Partitions of topics that match and that cannot be mirrored at present.", labels),
+		surplus:    m.Gauge(sourcePrefix+"surplus_partitions", "Partitions that remote topics have more than their source topics; they stay empty.", labels),
 		drift:      m.Gauge(sourcePrefix+"config_drift", "Topic properties and ACLs that differ from the source's and that the target refused to change.", labels),
 		troubles:   m.Gauge(sourcePrefix+"open_problems", "Problems with topics that were logged and are not over.", labels),
 		look:       m.Gauge(sourcePrefix+"last_refresh_ms", "How long the last look at the topics of both clusters took, in milliseconds, with what it created.", labels),

@@ -47,6 +47,7 @@ type sourcePartition struct {
 	// before the first.
 	queued   int
 	handedTo int64
+	backlog  backlog
 	progress progress
 }
 
@@ -114,7 +115,7 @@ func (b *batch) add(p *sourcePartition, records []kafka.Record) {
 		b.pointers = append(b.pointers, to)
 		if whole := from.Batch; whole != nil {
 			at.offset, at.whole = whole.Last, whole
-			to.Batch = &connect.Batch{Data: whole.Data, Records: int(whole.Records), Release: whole.Release}
+			to.Batch = &connect.Batch{Data: whole.Data, Records: int(whole.Records), Release: whole.Release, Own: whole.Own}
 			continue
 		}
 		to.KeySchema, to.ValueSchema = connect.OptionalBytesSchema, connect.BytesSchema

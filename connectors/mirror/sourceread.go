@@ -59,6 +59,7 @@ func (t *SourceTask) startReading(ctx context.Context, positions map[kafka.Topic
 func (t *SourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) {
 	t.check()
 	t.takeRefusals(ctx, time.Now())
+	t.curb(time.Now())
 	if len(t.stopped) == len(t.partitions) {
 		return nil, fmt.Errorf("none of the %d partitions of the task can be mirrored: %w", len(t.partitions), t.firstStop())
 	}
@@ -74,7 +75,7 @@ func (t *SourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) 
 		if len(t.waiting) > 0 {
 			pause = min(pause, max(time.Until(t.again), time.Millisecond))
 		}
-		if len(t.held) > 0 {
+		if len(t.held) > 0 || len(t.traffic.curbed) > 0 {
 			pause = min(pause, heldLook)
 		}
 		waiting, cancel := context.WithTimeout(ctx, pause)
@@ -92,7 +93,7 @@ func (t *SourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) 
 		return nil, nil
 	}
 	now := time.Now()
-	t.throttle.took(sizeOfAll(chosen), now)
+	t.throttle.took(t.traffic.sent(chosen), now)
 	records := convert(chosen, now)
 	t.address(chosen, records)
 	return records, nil
@@ -287,8 +288,13 @@ func (t *SourceTask) check() {
 	}
 	t.checked = now
 	stuck := t.fetcher.Problems()
-	maps.Copy(stuck, t.stopped)
 	stopped := len(t.stopped)
+	for tp, err := range stuck {
+		if isDamaged(err) && t.stopped[tp] == nil {
+			stopped++
+		}
+	}
+	maps.Copy(stuck, t.stopped)
 	for p := range t.held {
 		if p.refused != nil && t.stopped[kafka.TopicPartition(p.tp)] == nil {
 			stuck[kafka.TopicPartition(p.tp)] = p.refused
@@ -312,10 +318,14 @@ func (t *SourceTask) observe(stuck map[kafka.TopicPartition]error, now time.Time
 	var unread []kafka.TopicPartition
 	var stalled []replica.TopicPartition
 	for tp, p := range t.partitions {
-		if end, ok := t.fetcher.HighWatermark(tp); ok && (p.asleep.IsZero() || p.sourceEnd < end) {
+		halted := t.stopped[tp] != nil || p.refused != nil || isDamaged(stuck[tp])
+		_, curbed := t.traffic.curbed[p]
+		resting := !p.asleep.IsZero() || halted || curbed
+		// What the fetcher knows of a partition that it does not ask for is old.
+		if end, ok := t.fetcher.HighWatermark(tp); ok && (!resting || p.sourceEnd < end) {
 			p.sourceEnd = end
 		}
-		if !p.asleep.IsZero() || p.finished || t.stopped[tp] != nil || p.refused != nil {
+		if resting || p.finished {
 			unread = append(unread, tp)
 		}
 		// Logs that end in markers or compacted records are at their end without a record.
@@ -323,12 +333,18 @@ func (t *SourceTask) observe(stuck map[kafka.TopicPartition]error, now time.Time
 			p.next = at
 			t.finish(p)
 		}
-		if p.observe(stuck[tp], t.stopped[tp] != nil || p.refused != nil, now).stalled {
+		if p.observe(stuck[tp], halted, now).stalled {
 			stalled = append(stalled, p.tp)
 		}
 	}
 	t.watch.look(unread)
 	t.tellStalled(stalled)
+}
+
+// isDamaged tells that a partition waits at a batch that the source's broker has damaged.
+func isDamaged(err error) bool {
+	_, damaged := errors.AsType[*kafka.DamagedBatchError](err)
+	return damaged
 }
 
 var errStalled = fmt.Errorf("nothing has got through for %v although records wait", stallTime)
@@ -383,6 +399,7 @@ func (t *SourceTask) settle(p *sourcePartition, f finding) {
 			at = v.resume
 		}
 		p.next, p.adrift = at, false
+		delete(t.traffic.curbed, p)
 		drop(p.pending)
 		p.pending, p.asleep = nil, time.Time{}
 		delete(t.waiting, p)

@@ -37,6 +37,7 @@ type SourceTask struct {
 	// held are partitions of which the target refused a record.
 	held     map[*sourcePartition]struct{}
 	refusals refusals
+	traffic  traffic
 	letters  bool // the topic for refused records is there
 	id       connect.TaskID
 	// again is when the next of those that wait is due.
@@ -69,6 +70,7 @@ func (t *SourceTask) Start(ctx context.Context, tc connect.TaskContext, config m
 	t.settings, t.logger = s, tc.Logger()
 	t.stopped, t.waiting, t.held = map[kafka.TopicPartition]error{}, map[*sourcePartition]struct{}{}, map[*sourcePartition]struct{}{}
 	t.id = tc.ID()
+	t.traffic = newTraffic(s, t.lane.batches)
 	t.troubles = newTroubles(t.logger)
 	t.metrics = newSourceTaskMetrics(tc.Metrics(), s)
 	if err := t.startSyncs(ctx); err != nil {

@@ -39,6 +39,8 @@ type topicView struct {
 	// that were made anew and are to be refilled, by topic.
 	copies  map[string][16]byte
 	refills map[string]string
+	// surplus are the partitions that copies have more than their topics, by topic.
+	surplus map[string]int32
 	// refused puts off what the target refused to do for a topic.
 	refused map[string]refusal
 }
@@ -53,7 +55,7 @@ type refusal struct {
 func newTopicView(c *SourceConnector) *topicView {
 	return &topicView{c: c, patient: !c.settings.given(refreshTopics + intervalSuffix), wanted: map[string]bool{}, seen: map[string]kafka.TopicInfo{}, missing: map[string]bool{},
 		usable: map[string]int32{}, refused: map[string]refusal{}, hidden: map[string]time.Time{},
-		copies: map[string][16]byte{}, refills: map[string]string{}}
+		copies: map[string][16]byte{}, refills: map[string]string{}, surplus: map[string]int32{}}
 }
 
 // refresh looks at both clusters, creates what the target lacks, and returns the
@@ -137,6 +139,9 @@ func (v *topicView) choose(source map[string]kafka.TopicInfo) map[string]kafka.T
 // takes reports whether a topic of the source is to be mirrored.
 func (v *topicView) takes(topic string) bool {
 	s := v.c.settings
+	if source, ok := s.policy.TopicSource(topic); v.c.loop && ok && source == s.source {
+		return false // a copy that this flow made: source and target are one cluster
+	}
 	return replica.ShouldReplicateTopic(s.policy, v.c.topics, s.Bool(replicateHeartbeatsKey), s.target, topic)
 }
 
@@ -221,6 +226,7 @@ func (v *topicView) match(ctx context.Context, topic string, want int32, target 
 	remote := s.remoteTopic(topic)
 	has := target[remote].Partitions
 	more := "more partitions " + topic
+	delete(v.surplus, topic)
 	switch {
 	case has == 0:
 		// Transformations may send the records elsewhere: then nobody needs the copy.
@@ -229,6 +235,7 @@ func (v *topicView) match(ctx context.Context, topic string, want int32, target 
 		}
 		return 0
 	case has > want:
+		v.surplus[topic] = has - want
 		v.c.troubles.once(more, "The remote topic has more partitions than its source topic. It is left as it is; the surplus stays empty.",
 			"topic", topic, "partitions", want, "remote_topic", remote, "remote_partitions", has, "cluster", s.target)
 		return want
@@ -278,6 +285,7 @@ func (v *topicView) tried(topic string, partitions int32, err error) {
 func (v *topicView) forget(topic string) {
 	delete(v.refused, topic)
 	delete(v.hidden, topic)
+	delete(v.surplus, topic)
 	for _, what := range []string{"create ", "grow ", "more partitions ", "configs "} {
 		v.c.troubles.forget(what + topic)
 	}

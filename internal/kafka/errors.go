@@ -91,6 +91,21 @@ func (e *RecordTooLargeError) Error() string {
 	return fmt.Sprintf("a record of %d bytes for %s-%d is larger than max.request.size = %d", e.Size, e.Topic, e.Partition, e.Limit)
 }
 
+// DamagedBatchError means that what a broker sent of a partition cannot be right: a checksum is wrong, or the records
+// cannot be decoded. The broker sends it as it lies in its log.
+type DamagedBatchError struct {
+	TopicPartition
+	// Offset is where reading stops: the batch begins there or, in an answer to a position inside it, before.
+	Offset int64
+	Err    error // what is wrong
+}
+
+func (e *DamagedBatchError) Error() string {
+	return fmt.Sprintf("the record batch at offset %d of %s-%d is damaged: %v", e.Offset, e.Topic, e.Partition, e.Err)
+}
+
+func (e *DamagedBatchError) Unwrap() error { return e.Err }
+
 // PartialBatchError means that the first records of a batch are stored and the next one is not.
 type PartialBatchError struct {
 	Stored int32 // records
@@ -141,6 +156,9 @@ func IsRetriable(err error) bool {
 		return false
 	}
 	if _, ok := errors.AsType[final](err); ok {
+		return false
+	}
+	if _, ok := errors.AsType[*DamagedBatchError](err); ok {
 		return false
 	}
 	if server, ok := errors.AsType[*ServerError](err); ok {

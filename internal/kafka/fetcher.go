@@ -91,7 +91,7 @@ type Fetched struct {
 	LastStableOffset int64
 	LogStartOffset   int64
 	// Err is an *OffsetOutOfRangeError, after which the partition rests until it is added again, or an
-	// *AuthorizationError, once; the fetcher goes on trying. Records is empty then.
+	// *AuthorizationError or *DamagedBatchError, once; the fetcher goes on trying. Records is empty then.
 	Err error
 }
 
@@ -110,6 +110,9 @@ type Batch struct {
 	MaxTimestamp int64
 	// Release gives the bytes back. Data must not be touched after it.
 	Release func()
+	// Own, if set, may be called once before Release: it returns a copy of Data, which must not be touched any more and
+	// then keeps nothing alive.
+	Own func() []byte
 }
 
 // Release gives back the bytes of all batches.
@@ -385,7 +388,11 @@ func (f *Fetcher) setProblem(p *part, err error) {
 		wake(f.missing)
 	}
 	p.failures++
-	p.retryAt = time.Now().Add(f.cfg.Backoff(p.failures - 1))
+	pause := f.cfg.Backoff(p.failures - 1)
+	if _, damaged := errors.AsType[*DamagedBatchError](err); damaged {
+		pause = exponential(firstDamagedRetry, lastDamagedRetry, p.failures-1)
+	}
+	p.retryAt = time.Now().Add(pause)
 	if f.run.Err() != nil && errors.Is(err, context.Canceled) {
 		return // the fetcher itself is being closed
 	}
@@ -397,6 +404,13 @@ func (f *Fetcher) setProblem(p *part, err error) {
 		f.deliver(p, &Fetched{TopicPartition: p.TopicPartition, NextOffset: p.position, Err: err})
 	}
 }
+
+// What is damaged seldom mends itself: it is read again after firstDamagedRetry, then after twice that and so on up to
+// lastDamagedRetry.
+const (
+	firstDamagedRetry = time.Second
+	lastDamagedRetry  = 5 * time.Minute
+)
 
 // quietFailures is how often in a row something must fail to be logged.
 const quietFailures = 4
@@ -410,7 +424,8 @@ func (f *Fetcher) logProblem(p *part, err error) {
 	}
 	f.unlog(p)
 	p.logged = text
-	if _, answered := errors.AsType[*ServerError](err); answered {
+	_, answered := errors.AsType[*ServerError](err)
+	if _, damaged := errors.AsType[*DamagedBatchError](err); answered || damaged {
 		f.logger.Warn("partition cannot be read, trying on", "topic", p.Topic, "partition", p.Partition,
 			"cluster", f.client.Bootstrap(), "reason", text)
 		return

@@ -2,7 +2,7 @@ package kafka
 
 import (
 	"cmp"
-	"fmt"
+	"errors"
 	"reflect"
 	"slices"
 	"time"
@@ -43,7 +43,7 @@ func decodeBlock(tp TopicPartition, offset int64, block *sarama.FetchResponseBlo
 			batch := set.RecordBatch
 			if batch.PartialTrailingRecord {
 				if i == 0 && !truncated(set) {
-					got.Err = fmt.Errorf("the record batch at offset %d of %s-%d cannot be decoded", batch.FirstOffset, tp.Topic, tp.Partition)
+					got.Err = &DamagedBatchError{TopicPartition: tp, Offset: batch.FirstOffset, Err: errUndecodable}
 				}
 				continue
 			}
@@ -59,6 +59,8 @@ func decodeBlock(tp TopicPartition, offset int64, block *sarama.FetchResponseBlo
 	got.Records = d.records
 	return got
 }
+
+var errUndecodable = errors.New("its records cannot be decoded")
 
 // decoder collects the records of one partition's answer.
 type decoder struct {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -381,4 +382,45 @@ func TestMemoryBoundsWhatIsHeld(t *testing.T) {
 	release()
 	c.until(t, endsOf(source))
 	kafkatest.CompareTopic(t, a.Bootstrap(), "t", b.Bootstrap(), "t")
+}
+
+const notEnoughReplicas = 19
+
+// Small batches that the target does not take must not hold the answers that they came in: those fill the memory.
+func TestWhatATargetDoesNotTakeHoldsNoMemoryButItsOwn(t *testing.T) {
+	a, b := start(t, localkafka.Options{Topics: map[string]int32{"t": 2}}), start(t, localkafka.Options{Topics: map[string]int32{"t": 2}})
+	source, target := kafkatest.Dial(t, a.Bootstrap()), kafkatest.Dial(t, b.Bootstrap())
+	const rounds, large = 40, 60 << 10
+	stuck := b.Fail(localkafka.Fault{API: localkafka.Produce, Code: notEnoughReplicas, Topic: "t", Partitions: []int32{0}, Times: -1})
+	memory := NewMemory(512 << 10)
+	_, fetcher := newReader(t, memory, a.Bootstrap(), "max.partition.fetch.bytes", "100000")
+	c := &copier{fetcher: fetcher, sender: newSender(t, b.Bootstrap())}
+	fetcher.Assign(all(2))
+
+	random := rand.NewChaCha8([32]byte{})
+	for i := range int64(rounds) {
+		value := make([]byte, large)
+		_, _ = random.Read(value)
+		source.Produce("t", kafkatest.Record{Partition: 0, Key: fmt.Append(nil, i)}, kafkatest.Record{Partition: 1, Value: value})
+		kafkatest.Await(t, patience, "what the target takes", func() (bool, string) {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			if c.next[1] == i {
+				_ = c.poll(ctx, t) // it may have nothing
+			}
+			end := target.Offsets("t")[1].End
+			return end == i+1, fmt.Sprint(end)
+		})
+	}
+	if end := target.Offsets("t")[0].End; end != 0 {
+		t.Errorf("the other one holds %d records", end)
+	}
+	stuck.Undo()
+	c.until(t, endsOf(source))
+	kafkatest.CompareTopic(t, a.Bootstrap(), "t", b.Bootstrap(), "t")
+	kafkatest.Await(t, patience, "all memory to be given back", func() (bool, string) {
+		memory.mu.Lock()
+		defer memory.mu.Unlock()
+		return memory.used <= leastShare || len(memory.queue) == 0 && memory.used <= memory.limit/2, fmt.Sprint(memory.used)
+	})
 }

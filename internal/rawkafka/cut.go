@@ -64,9 +64,11 @@ func (c *cutter) cut(data []byte) error {
 	return nil
 }
 
+var errChecksum = errors.New("its checksum is wrong")
+
 func (c *cutter) take(b batch) error {
 	if !b.intact() {
-		return fmt.Errorf("the record batch at offset %d is damaged: its checksum is wrong", b.baseOffset())
+		return errChecksum
 	}
 	leave := c.aborted.skips(b) || b.is(controlBit) || b.count() == 0 || b.lastOffset() < c.from
 	if !leave {

@@ -3,8 +3,10 @@ package rawkafka
 import (
 	"context"
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Memory bounds the bytes that one task holds in answers to fetch requests, from before a request is sent until
@@ -48,27 +50,36 @@ func (m *Memory) share(most int64) int64 {
 	return max(min(most, m.limit/int64(2*max(m.pullers, 1))), leastShare)
 }
 
-// reserve waits until n bytes are free, or nothing is used at all, and takes them.
-func (m *Memory) reserve(ctx context.Context, n int64) error {
+// lowerEvery is after how long a puller asks for half as much room.
+const lowerEvery = 50 * time.Millisecond
+
+// reserve waits until n bytes are free, or nothing is used at all, takes them and returns n. The longer it waits the
+// less it wants, down to leastShare: part of the memory may be in the hands of a target that does not take it.
+func (m *Memory) reserve(ctx context.Context, n int64) (int64, error) {
 	m.mu.Lock()
 	if len(m.queue) == 0 && m.fits(n) {
 		m.used += n
 		m.mu.Unlock()
-		return nil
+		return n, nil
 	}
 	turn := make(chan struct{}, 1)
 	m.queue = append(m.queue, turn)
+	lower := time.NewTicker(lowerEvery)
+	defer lower.Stop()
 	for {
 		if m.queue[0] == turn && m.fits(n) {
 			m.used += n
 			m.queue = m.queue[1:]
 			m.wake()
 			m.mu.Unlock()
-			return nil
+			return n, nil
 		}
 		m.mu.Unlock()
 		select {
 		case <-turn:
+			m.mu.Lock()
+		case <-lower.C:
+			n = max(n/2, min(n, leastShare))
 			m.mu.Lock()
 		case <-ctx.Done():
 			m.mu.Lock()
@@ -80,7 +91,7 @@ func (m *Memory) reserve(ctx context.Context, n int64) error {
 			}
 			m.wake()
 			m.mu.Unlock()
-			return ctx.Err()
+			return 0, ctx.Err()
 		}
 	}
 }
@@ -181,4 +192,29 @@ func (m *Memory) charge(n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.used += n
+}
+
+// loan is a batch that was given away. Its methods are for one goroutine at a time.
+type loan struct {
+	memory *Memory
+	bytes  []byte
+	of     *buffer // that bytes is part of, nil when they are memory of their own
+}
+
+// own copies the bytes, so that the buffer may go.
+func (l *loan) own() []byte {
+	l.bytes = slices.Clone(l.bytes)
+	l.memory.charge(int64(len(l.bytes)))
+	l.of.release()
+	l.of = nil
+	return l.bytes
+}
+
+func (l *loan) release() {
+	if l.of != nil {
+		l.of.release()
+	} else {
+		l.memory.giveBack(int64(len(l.bytes)))
+	}
+	l.bytes = nil
 }

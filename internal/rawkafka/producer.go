@@ -17,7 +17,7 @@ type Producer struct{ *Sender }
 func (p Producer) Send(ctx context.Context, rec *kafka.Record, done func(kafka.Metadata, error)) error {
 	o := &Outgoing{TopicPartition: kafka.TopicPartition{Topic: rec.Topic, Partition: rec.Partition}}
 	if rec.Batch != nil {
-		o.Data = rec.Batch.Data
+		o.Data, o.Own = rec.Batch.Data, rec.Batch.Own
 	} else if err := p.pack(ctx, rec, o); err != nil {
 		return err
 	}

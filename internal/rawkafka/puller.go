@@ -68,8 +68,8 @@ func (p *puller) Pull(ctx context.Context, asks []kafka.Ask) ([]kafka.Answer, ti
 	if err := p.connect(ctx); err != nil {
 		return nil, 0, err
 	}
-	share := p.memory.share(int64(p.cfg.Consumer.FetchMaxBytes))
-	if err := p.memory.reserve(ctx, share); err != nil {
+	share, err := p.memory.reserve(ctx, p.memory.share(int64(p.cfg.Consumer.FetchMaxBytes)))
+	if err != nil {
 		return nil, 0, err
 	}
 	request := p.request(asks, share)
@@ -196,7 +196,7 @@ func (p *puller) answer(tp kafka.TopicPartition, offset int64, part *kmsg.FetchR
 	}
 	switch {
 	case err != nil && len(a.Batches) == 0 && a.NextOffset == offset:
-		a.Err = fmt.Errorf("read %s-%d: %w", tp.Topic, tp.Partition, err)
+		a.Err = &kafka.DamagedBatchError{TopicPartition: tp, Offset: offset, Err: err}
 	case err == nil && len(part.RecordBatches) > 0 && len(a.Batches) == 0 && a.NextOffset == offset:
 		a.Err = fmt.Errorf("the record batch at offset %d of %s-%d does not arrive whole: %w", offset, tp.Topic, tp.Partition, errPartial)
 	}
@@ -210,15 +210,16 @@ func (p *puller) answer(tp kafka.TopicPartition, offset int64, part *kmsg.FetchR
 func (p *puller) hand(b cutBatch, held *buffer) kafka.Batch {
 	out := kafka.Batch{
 		Data: b.batch, First: b.first, Last: b.last, Records: int32(b.count()), Offsets: b.offsets,
-		MaxTimestamp: b.maxTimestamp(), Release: held.release,
+		MaxTimestamp: b.maxTimestamp(),
 	}
-	if !b.own {
+	l := &loan{memory: p.memory, bytes: b.batch}
+	if b.own {
+		p.memory.charge(int64(len(b.batch)))
+	} else {
 		held.hold()
-		return out
+		l.of, out.Own = held, l.own
 	}
-	size := int64(len(b.batch))
-	p.memory.charge(size)
-	out.Release = func() { p.memory.giveBack(size) }
+	out.Release = l.release
 	return out
 }
 

@@ -15,6 +15,9 @@ type Outgoing struct {
 	kafka.TopicPartition
 	// Data is a batch of format v2 with consecutive offsets. Its header is changed in place.
 	Data []byte
+	// Own, if set, makes a copy of Data and gives Data back, see kafka.Batch. It is called at most once, with locks held,
+	// when the partition does not take the batch for now.
+	Own func() []byte
 	// Done is called once, on a goroutine of the sender, in the order of sending within a partition. It must
 	// return soon, and not call Flush, Commit, Abort or Close.
 	Done func(Outcome)
@@ -191,6 +194,27 @@ func (st *stream) number(p *parcel, id identity) {
 	}
 	p.numbered, p.stamped, p.id, p.sequence = true, false, id, st.sequence
 	st.sequence = nextSequence(st.sequence, p.records())
+}
+
+// own copies what waits for a partition that does not take it. Batches are slices of answers to fetch requests, which
+// they would keep alive for all that time, however small they are. Nothing may be flying.
+func (st *stream) own() {
+	for _, p := range st.parcels {
+		if p.stored {
+			continue
+		}
+		p.own()
+		for _, part := range p.parts {
+			part.own()
+		}
+	}
+}
+
+func (p *parcel) own() {
+	if o := p.of; o != nil && o.Own != nil && p == &o.whole {
+		p.data = o.Own()
+		o.Data, o.Own = p.data, nil
+	}
 }
 
 // renumber lets all parcels be numbered anew, by another identity. Nothing may be flying.
