@@ -314,6 +314,11 @@ func (b *Broker) launch() {
 // ID is the broker's node id, from 1.
 func (b *Broker) ID() int { return b.id }
 
+// PartitionDir is the folder with the broker's replica of a partition. Nothing there may be changed while it runs.
+func (b *Broker) PartitionDir(topic string, partition int32) string {
+	return filepath.Join(b.dir, "data", fmt.Sprintf("%s-%d", topic, partition))
+}
+
 // Addr is host:port of the broker's plain listener.
 func (b *Broker) Addr() string { return b.address }
 
