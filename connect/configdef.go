@@ -2,6 +2,7 @@ package connect
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -168,10 +169,14 @@ func (k *ConfigKey) parse(text string, given bool) ConfigValue {
 	return v
 }
 
+// userInfo is user and password within an address, which are hidden in messages.
+var userInfo = regexp.MustCompile(`(://)[^/\s,]*@`)
+
 func (k *ConfigKey) invalid(text, reason string) string {
 	if k.Type == TypePassword {
 		text = HiddenPassword
 	}
+	text = userInfo.ReplaceAllString(text, "${1}"+HiddenPassword+"@")
 	return fmt.Sprintf("Invalid value %s for configuration %s: %s", text, k.Name, reason)
 }
 
