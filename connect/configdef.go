@@ -169,15 +169,18 @@ func (k *ConfigKey) parse(text string, given bool) ConfigValue {
 	return v
 }
 
-// userInfo is user and password within an address, which are hidden in messages.
+// HideUserInfo is a text in which user and password of addresses are hidden, for messages.
+func HideUserInfo(text string) string {
+	return userInfo.ReplaceAllString(text, "${1}"+HiddenPassword+"@")
+}
+
 var userInfo = regexp.MustCompile(`(://)[^/\s,]*@`)
 
 func (k *ConfigKey) invalid(text, reason string) string {
 	if k.Type == TypePassword {
 		text = HiddenPassword
 	}
-	text = userInfo.ReplaceAllString(text, "${1}"+HiddenPassword+"@")
-	return fmt.Sprintf("Invalid value %s for configuration %s: %s", text, k.Name, reason)
+	return fmt.Sprintf("Invalid value %s for configuration %s: %s", HideUserInfo(text), k.Name, reason)
 }
 
 // Values gives typed access to a configuration. The getters return the zero value

@@ -12,6 +12,7 @@ import (
 	"tributary/connect/provider"
 	"tributary/connect/worker"
 	"tributary/internal/kafka"
+	"tributary/storage"
 )
 
 // engine is what runs connectors, whether a worker shares them with a group or is alone.
@@ -22,6 +23,8 @@ type engine struct {
 	values    connect.Values
 	runtime   worker.Config
 	providers *provider.Providers
+	// watched are the providers for what runs: they have it restarted when values change.
+	watched   *provider.Watched
 	producers *producerFactory
 	// clients work with connectors' own settings; nil where there is no group.
 	clients     *connectorClients
@@ -49,6 +52,7 @@ func newEngine(properties map[string]string, values connect.Values, adminID stri
 		errs = multierror.Append(errs, err)
 	} else {
 		e.providers = e.providers.Reporting(reportUnresolved(log))
+		e.watched = e.providers.Watched(named(log, logWorker))
 	}
 	if err := worker.CheckConverters(plugins, properties); err != nil {
 		errs = multierror.Append(errs, err)
@@ -111,7 +115,7 @@ func (e *engine) herderOptions(workerID string, s stores) distributed.Options {
 		NewRunner: func(l worker.Listener) (distributed.Runner, error) {
 			options := worker.Options{
 				ID: workerID, Config: e.runtime, Plugins: e.plugins, Offsets: s.offsets, Listener: l,
-				Producers: e.producers.open, Consumers: e.taskClients.consumer, Admins: e.taskClients.admin, Transformer: e.providers, ClusterAway: e.clusterAway, Logger: named(e.log, logWorker), Metrics: e.metrics,
+				Producers: e.producers.open, Consumers: e.taskClients.consumer, Admins: e.taskClients.admin, Transformer: e.watched, ClusterAway: e.clusterAway, Logger: named(e.log, logWorker), Metrics: e.metrics,
 			}
 			if e.clients != nil {
 				options.OffsetStores, options.Fence = e.clients, e.clients.fence
@@ -123,6 +127,13 @@ func (e *engine) herderOptions(workerID string, s stores) distributed.Options {
 		TopicTracking: e.runtime.TopicTracking, TopicTrackingReset: e.values.Bool("topic.tracking.allow.reset"),
 		Logger: named(e.log, logHerder),
 	}
+}
+
+// reload lets a herder restart connectors when what configuration providers say changes.
+func (e *engine) reload(h *distributed.Herder) {
+	e.watched.Notify(h.RunsHere, func(connector string) {
+		h.RestartRequested(storage.RestartRequest{Connector: connector, IncludeTasks: true})
+	})
 }
 
 // restartPolicy reads the keys task.auto.restart….

@@ -108,7 +108,11 @@ func (s *standalone) newHerder(workerID, url string) (*distributed.Herder, error
 		s.starts.Listener = l
 		return newRunner(&s.starts)
 	}
-	return distributed.New(options)
+	h, err := distributed.New(options)
+	if err == nil {
+		s.reload(h)
+	}
+	return h, err
 }
 
 // run works until ctx ends or a connector cannot be created.

@@ -147,8 +147,11 @@ func (w *Worker) newHerder(clusterID string) (*distributed.Herder, error) {
 	if o.OnLeader != nil {
 		options.OnLeader = func(ctx context.Context) { o.OnLeader(ctx, h) }
 	}
-	h, err = distributed.New(options)
-	return h, err
+	if h, err = distributed.New(options); err != nil {
+		return nil, err
+	}
+	w.reload(h)
+	return h, nil
 }
 
 // syncBackoff is the pause of a worker that could not read the config topic. Java's

@@ -64,7 +64,7 @@ func evaluateClass(k *connect.ConfigKey, own string, config map[string]*string, 
 		reason = reasonForNull(k)
 	}
 	if reason != "" {
-		i.fail(fmt.Sprintf("Invalid value %s for configuration %s: %s", shownInMessage(k, i.value), own, reason))
+		i.fail(fmt.Sprintf("Invalid value %s for configuration %s: %s", connect.HideUserInfo(shownInMessage(k, i.value)), own, reason))
 	}
 	return i
 }

@@ -9,6 +9,7 @@ import (
 
 	"tributary/connect"
 	"tributary/connect/internal/fieldpath"
+	"tributary/connect/internal/parsing"
 	"tributary/internal/javajson"
 	"tributary/internal/javatext"
 	"tributary/internal/jregex"
@@ -21,7 +22,8 @@ const RecordMatchesClass = "tributary.predicates.RecordMatches"
 // header, a field of the value, and timestamp. What is missing or null meets none.
 //
 // In a mirror, where keys and values are bytes, the key is taken for text and the value
-// for JSON. Elsewhere both are looked at as the connector made them.
+// for JSON, or for what value.converter reads. Elsewhere both are looked at as the
+// connector made them.
 type RecordMatches struct {
 	stateless
 	key        *jregex.Pattern
@@ -29,7 +31,8 @@ type RecordMatches struct {
 	header     *jregex.Pattern
 	field      fieldpath.Path
 	value      *jregex.Pattern
-	from, to   int64 // milliseconds; to is not included
+	converter  connect.Converter // of bytes; nil reads JSON
+	from, to   int64             // milliseconds; to is not included
 }
 
 func patternKey(name, doc string) connect.ConfigKey {
@@ -73,6 +76,8 @@ var recordMatchesDef = connect.NewConfigDef(
 	connect.ConfigKey{Name: "value.field", Type: connect.TypeString, Importance: connect.Medium, Validate: nonEmpty,
 		Doc: "Path of a field of the value: dots separate the names of nested fields, a name with dots stands between backticks. Bytes are read as JSON."},
 	patternKey("value.pattern", "Java regular expression that the whole text of that field must match; without it, the field must not be null."),
+	connect.ConfigKey{Name: "value.converter", Type: connect.TypeClass, Importance: connect.Low, Validate: parsing.Check,
+		Doc: "The converter that reads a value of bytes, by class or alias, such as AvroConverter; its settings stand below this key. Without it, bytes are JSON."},
 	timeKey("timestamp.from", "The earliest timestamp."),
 	timeKey("timestamp.to", "The timestamp before which records must be."))
 
@@ -100,6 +105,15 @@ func (p *RecordMatches) Configure(config map[string]string) error {
 	p.field = nil
 	if !v.IsNull("value.field") {
 		if p.field, err = fieldpath.Parse(v.String("value.field"), "V2"); err != nil {
+			return err
+		}
+	}
+	p.converter = nil
+	if !v.IsNull("value.converter") {
+		if p.field == nil {
+			return errors.New("value.converter is set, but value.field does not say which field it is for")
+		}
+		if p.converter, err = parsing.New(config, "value.converter", false); err != nil {
 			return err
 		}
 	}
@@ -147,7 +161,7 @@ func (p *RecordMatches) Test(r *connect.Record) (bool, error) {
 	if p.field == nil {
 		return true, nil
 	}
-	value, err := p.fieldOf(r.Value)
+	value, err := p.fieldOf(r)
 	if err != nil || value == nil {
 		return false, err
 	}
@@ -169,13 +183,22 @@ func (p *RecordMatches) headerMatches(headers []connect.Header) (bool, error) {
 	return false, nil
 }
 
-func (p *RecordMatches) fieldOf(value any) (any, error) {
+func (p *RecordMatches) fieldOf(r *connect.Record) (any, error) {
+	value := r.Value
 	if text, ok := value.(string); ok {
 		value = []byte(text)
 	}
 	if data, ok := value.([]byte); ok {
 		var err error
-		if value, err = javajson.Parse(data); err != nil {
+		if p.converter != nil {
+			_, value, err = p.converter.ToConnectData(r.Topic, r.Headers, data)
+		} else {
+			value, err = javajson.Parse(data)
+		}
+		if again, ok := errors.AsType[*connect.RetriableError](err); ok {
+			return nil, again // a registry that cannot be reached
+		}
+		if err != nil {
 			return nil, &connect.DataError{Message: fmt.Sprintf("Cannot look up field %s in the value", strings.Join(p.field, ".")), Err: err}
 		}
 	}

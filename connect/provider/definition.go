@@ -3,8 +3,11 @@ package provider
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/go-multierror"
 )
@@ -35,16 +38,19 @@ func isDefinition(key string) bool {
 // MirrorMaker; all other keys are ignored. Without providers the result leaves every value as it is.
 // The error holds every mistake at once, each with its key, its value and what would be right.
 func New(props map[string]string) (*Providers, error) {
-	p := &Providers{sources: map[string]source{}}
+	p := &Providers{sources: map[string]source{}, ttls: map[string]time.Duration{}}
 	names, err := providerNames(props[providersKey])
 	failures := multierror.Append(nil, err)
 	for _, name := range names {
-		s, err := newSource(name, props)
+		s, ttl, err := newSource(name, props)
 		if err != nil {
 			failures = multierror.Append(failures, err)
 			continue
 		}
 		p.sources[name] = s
+		if ttl > 0 {
+			p.ttls[name] = ttl
+		}
 	}
 	if err := failures.ErrorOrNil(); err != nil {
 		return nil, err
@@ -75,17 +81,18 @@ func providerNames(list string) ([]string, error) {
 	return names, failures.ErrorOrNil()
 }
 
-// newSource makes the provider called name from the keys that describe it.
-func newSource(name string, props map[string]string) (source, error) {
+// newSource makes the provider called name from the keys that describe it. ttl is 0 where its values
+// count for ever.
+func newSource(name string, props map[string]string) (s source, ttl time.Duration, err error) {
 	classKey := providersKey + "." + name + ".class"
 	class, set := props[classKey]
 	if !set {
-		return nil, fmt.Errorf("%s: not set, though %s lists %s; set it to one of %s", classKey, providersKey, name, builtInClasses())
+		return nil, 0, fmt.Errorf("%s: not set, though %s lists %s; set it to one of %s", classKey, providersKey, name, builtInClasses())
 	}
 	class = strings.TrimSpace(class)
 	construct, known := builtIn[strings.TrimPrefix(class, javaPackage)]
 	if !known {
-		return nil, fmt.Errorf("%s: %q is not a config provider known here; built in are %s", classKey, class, builtInClasses())
+		return nil, 0, fmt.Errorf("%s: %q is not a config provider known here; built in are %s", classKey, class, builtInClasses())
 	}
 	prefix := providersKey + "." + name + ".param."
 	params := map[string]string{}
@@ -94,11 +101,18 @@ func newSource(name string, props map[string]string) (source, error) {
 			params[param] = value
 		}
 	}
+	if text, set := params[ttlParam]; set {
+		millis, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+		if err != nil || millis < 1 || millis > math.MaxInt64/int64(time.Millisecond) {
+			return nil, 0, fmt.Errorf("%s%s: %q must be a number of milliseconds, at least 1", prefix, ttlParam, text)
+		}
+		ttl = time.Duration(millis) * time.Millisecond
+	}
 	s, wrong := construct(params)
 	if wrong != nil {
-		return nil, fmt.Errorf("%s%s: %q %s", prefix, wrong.param, wrong.value, wrong.reason)
+		return nil, 0, fmt.Errorf("%s%s: %q %s", prefix, wrong.param, wrong.value, wrong.reason)
 	}
-	return s, nil
+	return s, ttl, nil
 }
 
 // builtInClasses names what a class may be, for error messages.

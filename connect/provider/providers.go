@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/go-multierror"
 )
@@ -13,6 +14,7 @@ import (
 // files and variables are read anew at each call. Safe for concurrent use.
 type Providers struct {
 	sources map[string]source
+	ttls    map[string]time.Duration // of those that have one
 	report  func(connector string, left []Unresolved)
 }
 
@@ -37,7 +39,7 @@ type answer struct {
 // connector is empty for Resolve. The call is made on the goroutine of the caller, before it is
 // answered; the slice is report's.
 func (p *Providers) Reporting(report func(connector string, left []Unresolved)) *Providers {
-	return &Providers{sources: p.sources, report: report}
+	return &Providers{sources: p.sources, ttls: p.ttls, report: report}
 }
 
 // Transform returns a copy of a connector's configuration with its references resolved. A reference to
@@ -52,6 +54,11 @@ func (p *Providers) Transform(ctx context.Context, connector string, config map[
 	if err != nil {
 		return nil, err
 	}
+	return p.fill(connector, config, answers), nil
+}
+
+// fill puts the answers into a copy of the configuration, and reports what is left.
+func (p *Providers) fill(connector string, config map[string]string, answers map[location]answer) map[string]string {
 	resolved := make(map[string]string, len(config))
 	var left []Unresolved
 	for _, key := range slices.Sorted(maps.Keys(config)) {
@@ -66,7 +73,7 @@ func (p *Providers) Transform(ctx context.Context, connector string, config map[
 	if len(left) > 0 && p.report != nil {
 		p.report(connector, left)
 	}
-	return resolved, nil
+	return resolved
 }
 
 // Resolve does what Transform does for a configuration that is not a connector's, such as the worker's
@@ -77,21 +84,27 @@ func (p *Providers) Resolve(config map[string]string) (map[string]string, error)
 
 // ask looks up all references of config, each file or directory once.
 func (p *Providers) ask(ctx context.Context, config map[string]string) (map[location]answer, error) {
-	wanted := map[location]map[string]struct{}{}
+	var refs []reference
 	for key, value := range config {
-		if isDefinition(key) {
+		if !isDefinition(key) {
+			refs = slices.AppendSeq(refs, references(value))
+		}
+	}
+	return p.lookUp(ctx, refs)
+}
+
+// lookUp looks up references, those to unknown providers left out.
+func (p *Providers) lookUp(ctx context.Context, refs []reference) (map[location]answer, error) {
+	wanted := map[location]map[string]struct{}{}
+	for _, ref := range refs {
+		if _, known := p.sources[ref.provider]; !known {
 			continue
 		}
-		for ref := range references(value) {
-			if _, known := p.sources[ref.provider]; !known {
-				continue
-			}
-			at := location{ref.provider, ref.path}
-			if wanted[at] == nil {
-				wanted[at] = map[string]struct{}{}
-			}
-			wanted[at][ref.key] = struct{}{}
+		at := location{ref.provider, ref.path}
+		if wanted[at] == nil {
+			wanted[at] = map[string]struct{}{}
 		}
+		wanted[at][ref.key] = struct{}{}
 	}
 	answers := make(map[location]answer, len(wanted))
 	var failures *multierror.Error

@@ -34,6 +34,9 @@ func Plugins(version string) []plugin.Plugin {
 		add(class+"$Key", func() connect.Transformation { return make(onKey) })
 		add(class+"$Value", func() connect.Transformation { return make(onValue) })
 	}
+	for class, s := range map[string]side{parseClass + "$Key": onKey, parseClass + "$Value": onValue} {
+		plugins = append(plugins, plugin.Plugin{Class: class, Kind: plugin.Transformation, Version: version, New: func() any { return connect.Transformation(&Parse{side: s}) }})
+	}
 	add("DropHeaders", func() connect.Transformation { return new(DropHeaders) })
 	add("Filter", func() connect.Transformation { return new(Filter) })
 	add("InsertHeader", func() connect.Transformation { return new(InsertHeader) })

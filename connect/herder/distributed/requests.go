@@ -275,6 +275,16 @@ func (h *Herder) RestartConnector(ctx context.Context, connector string) error {
 	return nil
 }
 
+// RunsHere reports whether a connector, or a task of it, is this worker's.
+func (h *Herder) RunsHere(connector string) bool {
+	for id := range h.view.Load().assigned {
+		if id.Connector == connector {
+			return true
+		}
+	}
+	return false
+}
+
 // RestartTask implements herder.Herder.
 func (h *Herder) RestartTask(ctx context.Context, task connect.TaskID) error {
 	if err := h.awaitReady(ctx); err != nil {
