@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -171,6 +172,7 @@ func (t *SourceTask) hold(f refusedRecord, now time.Time) {
 	p.progress.upTo.Store(f.offset) // some of what is taken back had got through
 	// Records of the former one that are still on their way are dropped by the worker.
 	p.position = connect.NewSourcePartition(p.position.Fields())
+	said := p.refused != nil && p.refused.Error() == f.err.Error()
 	p.probe, p.probing, p.refused = -1, false, f.err
 	p.noteProblem(f.err, now)
 	t.held[p] = struct{}{}
@@ -184,7 +186,11 @@ func (t *SourceTask) hold(f refusedRecord, now time.Time) {
 	}
 	pause := p.nextPause()
 	p.retryAt = now.Add(pause)
-	t.logger.Error("A partition is not mirrored further for now: the target refuses a record", "topic", p.tp.Topic, "partition", p.tp.Partition,
+	level := slog.LevelError
+	if said {
+		level = slog.LevelDebug // once is enough, until it gets through or something else is wrong
+	}
+	t.logger.Log(context.Background(), level, "A partition is not mirrored further for now: the target refuses a record", "topic", p.tp.Topic, "partition", p.tp.Partition,
 		"offset", f.offset, "remote_topic", p.remote, "retry_in", pause, "error", f.err)
 }
 

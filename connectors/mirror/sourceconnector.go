@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -205,6 +206,7 @@ func (c *SourceConnector) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.lookForHidden(ctx)
 	c.metrics.look.Set(float64(time.Since(began)) / float64(time.Millisecond))
 	c.mu.Lock()
 	changed := !c.looked || !slices.Equal(c.partitions, partitions) || !maps.Equal(c.refills, c.view.refills)
@@ -228,6 +230,33 @@ func (c *SourceConnector) look(ctx context.Context) error {
 		c.context.RequestTaskReconfiguration()
 	}
 	return nil
+}
+
+// topicName is what can be a name in a list of patterns for topics.
+var topicName = regexp.MustCompile(`^[a-zA-Z0-9_-][a-zA-Z0-9._-]*$`)
+
+// lookForHidden asks for the topics that the configuration names outright and that the cluster does not list: brokers
+// list only what a client may see, and say nothing of the rest unless they are asked for it.
+func (c *SourceConnector) lookForHidden(ctx context.Context) {
+	var names []string
+	for _, name := range c.settings.List(replica.TopicsKey) {
+		if _, seen := c.view.seen[name]; !seen && topicName.MatchString(name) {
+			names = append(names, name)
+		}
+	}
+	const most = 100 // asked for at one time
+	names = names[:min(len(names), most)]
+	_, failed, err := c.source.admin.LookUpTopics(ctx, names...)
+	if err != nil {
+		return // the next look tells
+	}
+	for _, name := range names {
+		err := failed[name]
+		if !isDenied(err) {
+			err = nil // it does not exist, or there are none left to be hidden
+		}
+		c.troubles.report("hidden topic "+name, err, "A topic that is to be mirrored cannot be seen", "topic", name, "cluster", c.settings.source)
+	}
 }
 
 // complaints says what is wrong with the whole, and logs what is new. The view belongs

@@ -41,7 +41,7 @@ func (o Operation) Needs() string {
 	case OpWrite, OpUse, OpFence:
 		return "Write"
 	case OpWriteIdempotently:
-		return "IdempotentWrite"
+		return "IdempotentWrite, or Write on a topic"
 	case OpCreate:
 		return "Create"
 	case OpDelete, OpDeleteRecords, OpDeleteOffsets:

@@ -147,6 +147,7 @@ type Herder struct {
 	restarts   autoRestarts
 	fencings   fencings
 	seals      protocol.Seals
+	keyTrouble trouble
 	sealless   sealless
 
 	rebalances *rebalanceMetrics

@@ -2,6 +2,8 @@ package distributed
 
 import (
 	"context"
+	"log/slog"
+	"sync"
 	"time"
 
 	"tributary/connect"
@@ -88,9 +90,35 @@ func (h *Herder) rotateSessionKey() {
 	h.goBackground(func(ctx context.Context) {
 		err := h.writeAsLeader(ctx, "writing a new session key to the config topic", func(ctx context.Context) error { return h.opts.Configs.PutSessionKey(ctx, key) })
 		if err != nil && ctx.Err() == nil {
-			h.log.Warn("Could not write a new session key; trying again", "error", err)
+			h.keyTrouble.say(h.log, "Could not write a new session key; trying again", err)
+		} else {
+			h.keyTrouble.end()
 		}
 	})
+}
+
+// trouble is what keeps something from being done that is tried again and again. The zero value is none; it is safe for
+// concurrent use.
+type trouble struct {
+	mu   sync.Mutex
+	said string
+}
+
+// say logs a failure unless it was the last one, too.
+func (t *trouble) say(log *slog.Logger, message string, err error) {
+	t.mu.Lock()
+	said := t.said == err.Error()
+	t.said = err.Error()
+	t.mu.Unlock()
+	if !said {
+		log.Warn(message, "error", err)
+	}
+}
+
+func (t *trouble) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.said = ""
 }
 
 // The worker.Listener below is called on the worker's goroutines.

@@ -56,6 +56,7 @@ const postRetry = 2 * time.Second
 func (m *mirrorMaker) post(ctx context.Context, f Flow, h herder.Herder, log *slog.Logger) {
 	for _, want := range m.connectors(f) {
 		name := want["name"]
+		said := ""
 		for {
 			err := putIfChanged(ctx, h, name, want)
 			if err == nil || ctx.Err() != nil {
@@ -67,7 +68,10 @@ func (m *mirrorMaker) post(ctx context.Context, f Flow, h herder.Herder, log *sl
 				log.Error("The connector was not configured", "connector", name, "error", err)
 				break
 			}
-			log.Warn("Could not configure the connector; trying again", "connector", name, "error", err)
+			if text := err.Error(); text != said { // it is said again once something else is wrong
+				said = text
+				log.Warn("Could not configure the connector; trying again", "connector", name, "error", err)
+			}
 			select {
 			case <-ctx.Done():
 				return
