@@ -4,6 +4,7 @@ import (
 	"tributary/api"
 	"tributary/connect"
 	"tributary/connect/plugin"
+	"tributary/connect/provider"
 	"tributary/connect/worker"
 )
 
@@ -57,6 +58,9 @@ func (v *Validator) find(name string) (plugin.Plugin, error) {
 		if p, err := v.Plugins.Find(name, kind); err == nil {
 			return p, nil
 		}
+	}
+	if provider.IsProvider(name) {
+		return plugin.Plugin{}, &BadRequestError{Message: "Invalid plugin class " + name + ". Valid types are sink, source, converter, header_converter, transformation, predicate."}
 	}
 	return plugin.Plugin{}, &NotFoundError{Message: "Unknown plugin " + name + "."}
 }

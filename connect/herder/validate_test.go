@@ -408,10 +408,15 @@ func TestPluginConfigListsOwnKeysFirst(t *testing.T) {
 		t.Errorf("InsertHeader: %v", got)
 	}
 	var missing *NotFoundError
+	var bad *BadRequestError
+	for _, name := range []string{"FileConfigProvider", "org.apache.kafka.common.config.provider.EnvVarConfigProvider"} {
+		if _, err := v.PluginConfig(name, "latest"); !errors.As(err, &bad) || !strings.HasPrefix(err.Error(), "Invalid plugin class "+name+". Valid types are sink, ") {
+			t.Errorf("a provider has no configuration to show, got %v", err)
+		}
+	}
 	if _, err := v.PluginConfig("Nosuch", "latest"); !errors.As(err, &missing) || err.Error() != "Unknown plugin Nosuch." {
 		t.Errorf("Nosuch: %v", err)
 	}
-	var bad *BadRequestError
 	if _, err := v.PluginConfig("Drain", "9"); !errors.As(err, &bad) {
 		t.Errorf("a version that is not there: %v", err)
 	}

@@ -26,6 +26,12 @@ var builtIn = map[string]func(param map[string]string) (source, *paramError){
 	"FileConfigProvider":      newFile,
 }
 
+// IsProvider reports whether a class, or its name without package, is a provider's.
+func IsProvider(class string) bool {
+	_, known := builtIn[strings.TrimPrefix(class, javaPackage)]
+	return known
+}
+
 // paramError is a param that a provider cannot use.
 type paramError struct{ param, value, reason string }
 

@@ -26,7 +26,8 @@ const (
 )
 
 // restRequests are sent in this order to a Java worker and to a Tributary worker, each alone in its group. A line is
-// method, path and body; one that begins with "until" is repeated until the answer holds the text in quotes.
+// method, path and body; one that begins with "until" is repeated until the answer holds the text in quotes, "with" adds
+// a header, and of those that begin with "code" the codes alone are compared, since the lists in the answers differ.
 var restRequests = strings.Split(strings.TrimSpace(`
 GET /
 GET /health
@@ -125,6 +126,141 @@ DELETE /connectors/later
 DELETE /connectors/hb
 GET /connectors/hb
 until "404" GET /connectors/hb/status
+HEAD /
+HEAD /connectors
+DELETE /connectors
+PATCH /connectors
+GET /connectors/hb/pause
+GET /connectors/hb/restart
+with "Content-Type: text/plain" POST /connectors {"name":"hb","config":`+heartbeatConfig+`}
+with "Content-Type: text/plain" PUT /connectors/hb/config `+heartbeatConfig+`
+with "Accept: text/html" GET /connectors
+POST /connectors "hb"
+POST /connectors []
+POST /connectors null
+POST /connectors {"name":"hb","config":null}
+POST /connectors {"name":{},"config":`+heartbeatConfig+`}
+POST /connectors {"name":"hb","config":{"connector.class":["a"]}}
+POST /connectors {"config":`+heartbeatConfig+`}
+POST /connectors {"name":"","config":`+heartbeatConfig+`}
+POST /connectors {"name":"hb","config":{`+heartbeatFields+`,"no.such.key":null}}
+PUT /connectors/made/config
+PUT /connectors/made/config null
+PUT /connectors/made/config []
+PUT /connectors/made/config {}
+PUT /connectors/made/config {"connector.class":"Nowhere"}
+PUT /connectors/made/config {`+heartbeatFields+`,"tasks.max":"x"}
+PUT /connectors/made/config `+heartbeatConfig+`
+until "RUNNING" GET /connectors/made/tasks/0/status
+PUT /connectors/made/config {`+heartbeatFields+`,"tasks.max":1}
+PATCH /connectors/made/config
+PATCH /connectors/made/config []
+PATCH /connectors/made/config {"tasks.max":"x"}
+PATCH /connectors/made/config {"connector.class":null}
+until "RUNNING" GET /connectors/made/tasks/0/status
+POST /connectors/made/restart
+until "RUNNING" GET /connectors/made/status
+POST /connectors/made/restart?includeTasks=false&onlyFailed=false
+until "RUNNING" GET /connectors/made/status
+POST /connectors/made/restart?includeTasks=maybe
+until "RUNNING" GET /connectors/made/status
+POST /connectors/made/restart?includeTasks=true&onlyFailed=true
+POST /connectors/made/restart?onlyFailed=true
+POST /connectors/made/restart?includeTasks=true
+until "RUNNING" GET /connectors/made/tasks/0/status
+until "RUNNING" GET /connectors/made/status
+POST /connectors/made/tasks/0/restart
+until "RUNNING" GET /connectors/made/tasks/0/status
+POST /connectors/made/tasks/x/restart
+POST /connectors/none/tasks/0/restart?forward=false
+with "X-Connect-Authorization: bm90aGluZw==" POST /connectors/made/tasks [{"a":"b"}]
+with "X-Connect-Authorization: bm90aGluZw==" with "X-Connect-Request-Signature-Algorithm: HmacSHA256" POST /connectors/made/tasks [{"a":"b"}]
+with "X-Connect-Authorization: bm90aGluZw==" with "X-Connect-Request-Signature-Algorithm: HmacMD5" POST /connectors/made/tasks [{"a":"b"}]
+with "X-Connect-Authorization: bm90aGluZw==" with "X-Connect-Request-Signature-Algorithm: HmacSHA256" PUT /connectors/made/fence
+POST /connectors/none/tasks []
+POST /connectors/made/tasks {}
+PUT /connectors/none/fence
+DELETE /connectors/made
+until "404" GET /connectors/made/status
+POST /connectors {"name":"asleep","initial_state":"Paused","config":`+heartbeatConfig+`}
+until "PAUSED" GET /connectors/asleep/status
+GET /connectors/asleep
+DELETE /connectors/asleep
+POST /connectors {"name":"lines","initial_state":"STOPPED","config":{"connector.class":"FileStreamSource","file":"FOLDER/in","topic":"rest-lines"}}
+until "STOPPED" GET /connectors/lines/status
+GET /connectors/lines/offsets
+PATCH /connectors/lines/offsets {"offsets":[{"partition":{"filename":"FOLDER/in"},"offset":{"position":-1}}]}
+PATCH /connectors/lines/offsets {"offsets":[{"partition":{"filename":"FOLDER/in"},"offset":{"position":"x"}}]}
+PATCH /connectors/lines/offsets {"offsets":[{"partition":{"filename":"FOLDER/in"},"offset":{"other":1}}]}
+PATCH /connectors/lines/offsets {"offsets":[{"partition":{"other":"FOLDER/in"},"offset":{"position":1}}]}
+PATCH /connectors/lines/offsets {"offsets":[{"partition":null,"offset":{"position":1}}]}
+PATCH /connectors/lines/offsets {"offsets":[{"partition":{"filename":"FOLDER/in"},"offset":{"position":2}}]}
+GET /connectors/lines/offsets
+PATCH /connectors/lines/offsets {"offsets":[{"partition":{"filename":"FOLDER/in"},"offset":null}]}
+GET /connectors/lines/offsets
+PATCH /connectors/lines/offsets {"offsets":[{"partition":{"filename":"FOLDER/in"},"offset":{"position":1},"more":1}]}
+PATCH /connectors/lines/offsets {"offsets":[1]}
+PATCH /connectors/lines/offsets {"offsets":[{"partition":"p","offset":{"position":1}}]}
+POST /connectors/lines/tasks [{"a":"b"}]
+DELETE /connectors/lines/offsets
+DELETE /connectors/lines
+POST /connectors {"name":"out","initial_state":"STOPPED","config":{"connector.class":"FileStreamSink","file":"FOLDER/out","topics":"rest-sink"}}
+until "STOPPED" GET /connectors/out/status
+GET /connectors/out/offsets
+PATCH /connectors/out/offsets {"offsets":[{"partition":null,"offset":{"kafka_offset":1}}]}
+PATCH /connectors/out/offsets {"offsets":[{"partition":{"kafka_topic":"rest-sink"},"offset":{"kafka_offset":1}}]}
+PATCH /connectors/out/offsets {"offsets":[{"partition":{"kafka_topic":null,"kafka_partition":0},"offset":{"kafka_offset":1}}]}
+PATCH /connectors/out/offsets {"offsets":[{"partition":{"kafka_topic":"rest-sink","kafka_partition":null},"offset":{"kafka_offset":1}}]}
+PATCH /connectors/out/offsets {"offsets":[{"partition":{"kafka_topic":"rest-sink","kafka_partition":"x"},"offset":{"kafka_offset":1}}]}
+PATCH /connectors/out/offsets {"offsets":[{"partition":{"kafka_topic":"rest-sink","kafka_partition":0},"offset":{}}]}
+PATCH /connectors/out/offsets {"offsets":[{"partition":{"kafka_topic":"rest-sink","kafka_partition":0},"offset":{"kafka_offset":"x"}}]}
+PATCH /connectors/out/offsets {"offsets":[{"partition":{"kafka_topic":"rest-sink","kafka_partition":"0"},"offset":{"kafka_offset":"1"}}]}
+GET /connectors/out/offsets
+PATCH /connectors/out/offsets {"offsets":[{"partition":{"kafka_topic":"rest-sink","kafka_partition":0},"offset":null}]}
+GET /connectors/out/offsets
+PATCH /connectors/out/offsets {"offsets":[{"partition":{"kafka_topic":"rest-sink","kafka_partition":0},"offset":{"kafka_offset":2}}]}
+DELETE /connectors/out/offsets
+GET /connectors/out/offsets
+DELETE /connectors/out/offsets
+PUT /connectors/out/fence
+DELETE /connectors/out
+code GET /connector-plugins
+code GET /connector-plugins?connectorsOnly=false
+GET /connector-plugins/MirrorHeartbeatConnector/config?version=latest
+GET /connector-plugins/MirrorHeartbeatConnector/config?version=9.9.9
+GET /connector-plugins/MirrorHeartbeatConnector/config?version=nonsense
+GET /connector-plugins/JsonConverter/config
+GET /connector-plugins/StringConverter/config
+GET /connector-plugins/SimpleHeaderConverter/config
+GET /connector-plugins/org.apache.kafka.connect.transforms.Cast$Value/config
+GET /connector-plugins/org.apache.kafka.connect.transforms.predicates.TopicNameMatches/config
+GET /connector-plugins/FileStreamSink/config
+GET /connector-plugins/EnvVarConfigProvider/config
+PUT /connector-plugins/MirrorHeartbeatConnector/config/validate
+PUT /connector-plugins/MirrorHeartbeatConnector/config/validate []
+PUT /connector-plugins/MirrorHeartbeatConnector/config/validate {"connector.class":"Nowhere"}
+PUT /connector-plugins/Nowhere/config/validate {"connector.class":"Nowhere"}
+PUT /connector-plugins/MirrorHeartbeatConnector/config/validate {`+heartbeatFields+`,"connector.plugin.version":"9.9.9"}
+PUT /connector-plugins/MirrorHeartbeatConnector/config/validate {`+heartbeatFields+`,"name":"n","exactly.once.support":"required"}
+PUT /connector-plugins/MirrorHeartbeatConnector/config/validate {`+heartbeatFields+`,"name":"n","transforms":"a,b,a"}
+PUT /connector-plugins/MirrorHeartbeatConnector/config/validate {`+heartbeatFields+`,"name":"n","transforms":"a","transforms.a.type":"Nowhere"}
+PUT /connector-plugins/MirrorHeartbeatConnector/config/validate {`+heartbeatFields+`,"name":"n","transforms":"a","transforms.a.type":"org.apache.kafka.connect.transforms.Cast$Value","transforms.a.negate":"true"}
+PUT /connector-plugins/MirrorHeartbeatConnector/config/validate {`+heartbeatFields+`,"name":"n","predicates":"p"}
+PUT /connector-plugins/MirrorHeartbeatConnector/config/validate {`+heartbeatFields+`,"name":"n","value.converter":"Nowhere"}
+PUT /connector-plugins/MirrorHeartbeatConnector/config/validate {`+heartbeatFields+`,"name":"n","topic.creation.groups":"g","topic.creation.default.partitions":"0"}
+PUT /connector-plugins/FileStreamSink/config/validate {"connector.class":"FileStreamSink","name":"n"}
+PUT /connector-plugins/FileStreamSink/config/validate {"connector.class":"FileStreamSink","name":"n","topics":"a","topics.regex":"b"}
+PUT /connector-plugins/FileStreamSink/config/validate {"connector.class":"FileStreamSink","name":"n","topics":"a","errors.deadletterqueue.topic.name":"a"}
+PUT /connector-plugins/FileStreamSink/config/validate {"connector.class":"FileStreamSink","name":"n","topics":"a","errors.tolerance":"some","errors.retry.timeout":"x"}
+PUT /connector-plugins/FileStreamSink/config/validate {"connector.class":"FileStreamSink","name":"n","topics":"a","consumer.override.group.id":"rest"}
+code GET /admin/loggers
+code PUT /admin/loggers/root {"level":"info"}
+PUT /admin/loggers/root {"level":7}
+PUT /admin/loggers/root
+PUT /admin/loggers/root?scope=nowhere {"level":"LOUD"}
+PUT /admin/loggers/some.logger?scope=cluster {"level":"warn"}
+POST /admin/loggers
+GET /openapi
 `), "\n")
 
 // told are the keys whose values both must agree on; of the rest the type counts.
@@ -136,6 +272,10 @@ func shape(key string, value any) string {
 	case map[string]any:
 		var fields []string
 		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if values, ok := v[name].([]any); ok && name == "recommended_values" {
+				fields = append(fields, name+":"+recommended(fmt.Sprint(v["name"]), values))
+				continue
+			}
 			fields = append(fields, name+":"+shape(name, v[name]))
 		}
 		return "{" + strings.Join(fields, " ") + "}"
@@ -154,9 +294,32 @@ func shape(key string, value any) string {
 	return fmt.Sprintf("%T", value)
 }
 
+// recommended describes the recommended values of a key: classes and versions are those that the worker has, anything
+// else must be the same.
+func recommended(key string, values []any) string {
+	if len(values) > 0 && (strings.HasSuffix(key, ".version") || strings.Contains(fmt.Sprint(values[0]), ".")) {
+		return "its own"
+	}
+	return fmt.Sprint(values...)
+}
+
 // ask sends one line of restRequests and returns the status, and the answer's shape.
 func ask(t *testing.T, base, line string) (status int, body []byte) {
 	t.Helper()
+	status, _, body = exchange(t, base, line)
+	return status, body
+}
+
+// exchange is ask with the headers of the answer.
+func exchange(t *testing.T, base, line string) (status int, headers http.Header, body []byte) {
+	t.Helper()
+	header := http.Header{}
+	for strings.HasPrefix(line, `with "`) {
+		var field string
+		field, line, _ = strings.Cut(strings.TrimPrefix(line, `with "`), `" `)
+		key, value, _ := strings.Cut(field, ": ")
+		header.Set(key, value)
+	}
 	parts := append(strings.SplitN(line, " ", 3), "")
 	request, err := http.NewRequestWithContext(t.Context(), parts[0], base+parts[1], strings.NewReader(parts[2]))
 	if err != nil {
@@ -165,6 +328,7 @@ func ask(t *testing.T, base, line string) (status int, body []byte) {
 	if parts[2] != "" || parts[0] == http.MethodPost || parts[0] == http.MethodPatch {
 		request.Header.Set("Content-Type", "application/json")
 	}
+	maps.Copy(request.Header, header)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatalf("%s: %v", line, err)
@@ -174,7 +338,22 @@ func ask(t *testing.T, base, line string) (status int, body []byte) {
 	if err != nil {
 		t.Fatalf("%s: %v", line, err)
 	}
-	return response.StatusCode, body
+	return response.StatusCode, response.Header, body
+}
+
+// toldHeaders are the headers that both must agree on.
+var toldHeaders = []string{"Content-Type", "Location", "Access-Control-Allow-Origin", "X-Frame-Options", "Retry-After"}
+
+// withHeaders puts what counts of the headers before an answer. Java's errors that come from its framework say nothing
+// of their content, which is JSON all the same.
+func withHeaders(base string, headers http.Header, answer string) string {
+	var told strings.Builder
+	for _, name := range toldHeaders {
+		if value := headers.Get(name); value != "" {
+			fmt.Fprintf(&told, "%s: %s\n", name, strings.ReplaceAll(value, base, "BASE"))
+		}
+	}
+	return told.String() + answer
 }
 
 func answer(status int, body []byte) string {
@@ -190,42 +369,111 @@ func answer(status int, body []byte) string {
 
 // restAnswersAreJavas compares the answers of a Java worker and a Tributary worker code by code and key by key.
 func restAnswersAreJavas(t *testing.T, p *pair) {
+	r := startRestPair(t, p, "rest", nil)
+	compared := r.compare(restRequests)
+	if compared < 200 {
+		t.Errorf("only %d answers were compared", compared)
+	}
+	r.stop()
+
+	// What settings switch off, and add.
+	r = startRestPair(t, p, "rest-less", map[string]string{
+		"topic.tracking.enable": "false", "admin.listeners": "", "exactly.once.source.support": "enabled",
+		"access.control.allow.origin": "http://pages.example", "access.control.allow.methods": "GET",
+		"response.http.headers.config": `set X-Frame-Options:DENY`,
+	})
+	r.compare([]string{
+		`GET /`,
+		`GET /connectors/none/topics`,
+		`PUT /connectors/none/topics/reset`,
+		`GET /admin/loggers`,
+		`PUT /admin/loggers/root {"level":"INFO"}`,
+		`with "Origin: http://pages.example" GET /connectors`,
+		`with "Origin: http://elsewhere.example" GET /connectors`,
+		`POST /connectors {"name":"out","initial_state":"STOPPED","config":{"connector.class":"FileStreamSink","file":"FOLDER/out","topics":"rest-sink"}}`,
+		`until "STOPPED" GET /connectors/out/status`,
+		`DELETE /connectors/out`,
+		`PUT /connector-plugins/FileStreamSource/config/validate {"connector.class":"FileStreamSource","name":"n","topic":"t","exactly.once.support":"required"}`,
+		`PUT /connector-plugins/FileStreamSource/config/validate {"connector.class":"FileStreamSource","name":"n","topic":"t","file":"f","exactly.once.support":"required"}`,
+		`PUT /connector-plugins/FileStreamSource/config/validate {"connector.class":"FileStreamSource","name":"n","topic":"t","file":"f","transaction.boundary":"connector"}`,
+		`PUT /connector-plugins/FileStreamSource/config/validate {"connector.class":"FileStreamSource","name":"n","topic":"t","file":"f","exactly.once.support":"sometimes","transaction.boundary":"never","transaction.boundary.interval.ms":"0"}`,
+		`POST /connectors {"name":"lines","initial_state":"STOPPED","config":{"connector.class":"FileStreamSource","file":"FOLDER/in","topic":"rest-lines"}}`,
+		`until "STOPPED" GET /connectors/lines/status`,
+		`PATCH /connectors/lines/offsets {"offsets":[{"partition":{"filename":"FOLDER/in"},"offset":{"position":2}}]}`,
+		`GET /connectors/lines/offsets`,
+		`DELETE /connectors/lines/offsets`,
+		`GET /connectors/lines/offsets`,
+		`DELETE /connectors/lines`,
+	})
+	r.stop()
+}
+
+// restPair is a Java worker and a Tributary worker, each alone in its group.
+type restPair struct {
+	t         *testing.T
+	java      *realkafka.JavaWorker
+	tributary *worker
+	fill      *strings.Replacer
+}
+
+func startRestPair(t *testing.T, p *pair, group string, more map[string]string) *restPair {
+	t.Helper()
 	alone := func(id string) map[string]string {
 		properties := p.group(id)
 		maps.Copy(properties, map[string]string{"rest.advertised.host.name": "127.0.0.1"})
+		maps.Copy(properties, more)
 		return properties
 	}
-	java := realkafka.StartJavaConnect(t, alone("rest-java"), realkafka.WithJVM(quickJVM))
-	tributary := startDistributed(t, alone("rest-tributary"))
-	for _, base := range []string{java.URL(), tributary.BaseURL} {
+	r := &restPair{
+		t: t, java: realkafka.StartJavaConnect(t, alone(group+"-java"), realkafka.WithJVM(quickJVM), realkafka.WithName(group+"-java")),
+		tributary: startDistributed(t, alone(group+"-tributary")), fill: strings.NewReplacer("SOURCE", p.target.Bootstrap(), "FOLDER", t.TempDir()),
+	}
+	for _, base := range r.bases() {
 		kafkatest.Await(t, patience, "the worker at "+base+" to be ready", func() (bool, string) {
 			status, body := ask(t, base, "GET /health")
 			return status == http.StatusOK, string(body)
 		})
 	}
-	compared := 0
-	for _, line := range restRequests {
-		line = strings.ReplaceAll(line, "SOURCE", p.target.Bootstrap())
+	return r
+}
+
+func (r *restPair) bases() []string { return []string{r.java.URL(), r.tributary.BaseURL} }
+
+// compare sends the requests to both and returns how many answers it has compared.
+func (r *restPair) compare(requests []string) (compared int) {
+	r.t.Helper()
+	for _, line := range requests {
+		line = r.fill.Replace(line)
 		if rest, waits := strings.CutPrefix(line, `until "`); waits {
 			text, request, _ := strings.Cut(rest, `" `)
-			for _, base := range []string{java.URL(), tributary.BaseURL} {
-				kafkatest.Await(t, patience, request+" to hold "+text, func() (bool, string) {
-					status, body := ask(t, base, request)
+			for _, base := range r.bases() {
+				kafkatest.Await(r.t, patience, request+" to hold "+text, func() (bool, string) {
+					status, body := ask(r.t, base, request)
 					return strings.Contains(fmt.Sprint(status, string(body)), text), string(body)
 				})
 			}
 			continue
 		}
-		javaStatus, javaBody := ask(t, strings.TrimSuffix(java.URL(), "/"), line)
-		status, body := ask(t, tributary.BaseURL, line)
-		if diff := cmp.Diff(strings.Split(answer(javaStatus, javaBody), "\n"), strings.Split(answer(status, body), "\n")); diff != "" {
-			t.Errorf("%s\n(-Java +Tributary):\n%s\nJava:      %.600s\nTributary: %.600s", line, diff, javaBody, body)
+		request, codeAlone := strings.CutPrefix(line, "code ")
+		javaStatus, javaHeaders, javaBody := exchange(r.t, r.java.URL(), request)
+		status, headers, body := exchange(r.t, r.tributary.BaseURL, request)
+		if javaStatus >= http.StatusBadRequest && javaHeaders.Get("Content-Type") == "" {
+			headers.Del("Content-Type")
+		}
+		java, tributary := withHeaders(r.java.URL(), javaHeaders, answer(javaStatus, javaBody)), withHeaders(r.tributary.BaseURL, headers, answer(status, body))
+		if codeAlone {
+			java, tributary = fmt.Sprint(javaStatus), fmt.Sprint(status)
+		}
+		if diff := cmp.Diff(strings.Split(java, "\n"), strings.Split(tributary, "\n")); diff != "" {
+			r.t.Errorf("%s\n(-Java +Tributary):\n%s\nJava:      %.600s\nTributary: %.600s", line, diff, javaBody, body)
 		}
 		compared++
 	}
-	if compared < 80 {
-		t.Errorf("only %d answers were compared", compared)
-	}
-	terminate(java)
-	tributary.stop()
+	return compared
+}
+
+func (r *restPair) stop() {
+	r.t.Helper()
+	terminate(r.java)
+	r.tributary.stop()
 }

@@ -39,8 +39,9 @@ func startMaker(t *testing.T, file string) *worker {
 	return start(t, "connect-mirror-maker", "mm2.properties", "rest.advertised.host.name=127.0.0.1\nlisteners=http://127.0.0.1:0\n"+file)
 }
 
-// startDistributed starts connect-distributed with the worker's properties, on a free port where they name no listeners.
-func startDistributed(t *testing.T, properties map[string]string) *worker {
+// startDistributed starts connect-distributed with the worker's properties, on a free port where they name no listeners,
+// and environment variables, each name=value.
+func startDistributed(t *testing.T, properties map[string]string, env ...string) *worker {
 	t.Helper()
 	properties = maps.Clone(properties)
 	if properties["listeners"] == "" {
@@ -50,17 +51,17 @@ func startDistributed(t *testing.T, properties map[string]string) *worker {
 	for _, key := range slices.Sorted(maps.Keys(properties)) {
 		fmt.Fprintf(&file, "%s=%s\n", key, properties[key])
 	}
-	return start(t, "connect-distributed", "worker.properties", file.String())
+	return start(t, "connect-distributed", "worker.properties", file.String(), env...)
 }
 
-func start(t *testing.T, program, name, file string) *worker {
+func start(t *testing.T, program, name, file string, env ...string) *worker {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, name)
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := realkafka.StartProcess(t, program, []string{filepath.Join(binaries, program), path}, nil, dir)
+	p := realkafka.StartProcess(t, program, []string{filepath.Join(binaries, program), path}, env, dir)
 	address := p.WaitLog(listening, patience)[1]
 	return &worker{Process: p, Client: &api.Client{BaseURL: "http://" + address}, t: t}
 }

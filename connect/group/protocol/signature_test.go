@@ -192,3 +192,39 @@ func TestSessionKeysAreNeverShown(t *testing.T) {
 		}
 	}
 }
+
+// FuzzVerify checks that nothing but the right signature of the very bytes passes, and that
+// whatever else stands in the headers is answered.
+func FuzzVerify(f *testing.F) {
+	good, err := Sign(testKey, DefaultAlgorithm, testBody)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good, DefaultAlgorithm, []byte(testBody))
+	f.Add(strings.TrimRight(good, "="), DefaultAlgorithm, []byte(testBody))
+	f.Add(good, "HmacSHA512", []byte(testBody))
+	f.Add("****", "HmacSHA256\x00", []byte{})
+	f.Add("A", "", []byte(nil))
+	f.Fuzz(func(t *testing.T, signature, algorithm string, body []byte) {
+		err := Verify(Sessioned, testKey, Algorithms(), SignedRequest{Signature: signature, Algorithm: algorithm, Body: body})
+		if err == nil {
+			want, err := Sign(testKey, algorithm, body)
+			if err != nil || !sameBase64(signature, want) {
+				t.Fatalf("%q of algorithm %q passes for %q; its signature is %q, %v", signature, algorithm, body, want, err)
+			}
+			return
+		}
+		var refused *SignatureError
+		if !errors.As(err, &refused) || refused.Status != 400 && refused.Status != 403 || refused.Message == "" {
+			t.Fatalf("%q of algorithm %q for %q: %v", signature, algorithm, body, err)
+		}
+	})
+}
+
+// sameBase64 reports whether two texts stand for the same bytes: base64 may hold line breaks,
+// and bits that count for nothing.
+func sameBase64(a, b string) bool {
+	x, errX := decodeSignature(a)
+	y, errY := decodeSignature(b)
+	return errX == nil && errY == nil && string(x) == string(y)
+}

@@ -159,8 +159,10 @@ type Herder struct {
 	roundSeq int
 	settled  bool // the round's work may run: this worker has read the config topic as far
 	caughtUp bool // the config topic was read to its end since the round
-	// unsettledRounds counts the rounds since the last one that settled.
+	// unsettledRounds counts the rounds since the last one that settled; toldUnsettled says
+	// that users know of them.
 	unsettledRounds int
+	toldUnsettled   bool
 	wasLeader       bool
 	halted          bool
 	assigned        map[connect.TaskID]bool

@@ -127,7 +127,7 @@ func (h *Herder) settle() {
 	case own > want:
 		h.rejoinUnsettled("the config topic has moved on since the assignment was made")
 	default:
-		h.settled, h.unsettledRounds = true, 0
+		h.settled, h.unsettledRounds, h.toldUnsettled = true, 0, false
 		h.onSettled()
 	}
 }
@@ -184,7 +184,8 @@ func (h *Herder) rejoinUnsettled(reason string) {
 		h.rejoin(reason)
 		return
 	}
-	if h.unsettledRounds == briskRounds+1 {
+	if !h.toldUnsettled {
+		h.toldUnsettled = true
 		h.log.Error("The workers of the group do not read the same in the config topic, so no new work can be started. "+
 			"If the topic was deleted or made anew, all workers have to be started again",
 			"reason", reason, "offset", h.snapshot().Offset(), "leader_offset", h.round.Snapshot.ConfigOffset, "leader", h.round.Snapshot.LeaderURL)
