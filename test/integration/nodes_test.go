@@ -111,6 +111,8 @@ func TestAChangedFileTakesEffectOnARollingRestart(t *testing.T) {
 			}
 			for i, node := range nodes {
 				node.Stop()
+				// Else the one that comes might lead in its place.
+				nodes[1-i].Log.Await("Joined the group", "leading=true")
 				nodes[i] = cluster.Start(t, cluster.MirrorMaker, file+"bills\n")
 				nodes[i].Log.Await("Joined the group")
 				if i == 0 {
