@@ -18,7 +18,7 @@ const (
 	roundTrip = 80 * time.Millisecond
 	// farListener is the way into a cluster through the proxy.
 	farListener = "FAR"
-	// streamTick is how often a bit of the stream is sent; batches of a partition are what comes together in it.
+	// streamTick is how often a bit of the stream is sent.
 	streamTick = 20 * time.Millisecond
 	lookAtLag  = 250 * time.Millisecond
 	// catchUp is how long a mirror that fell behind may take after the stream's end.
@@ -48,8 +48,8 @@ func far(s *scope) []realkafka.Listener {
 func linkScenarios() []scenario {
 	describe := func(where string) func(options) string {
 		return func(o options) string {
-			return fmt.Sprintf("the %s is %s away (round trip, by toxiproxy); records of %d bytes flow at %d MB/s for %d s after %s; %d partitions, zstd batches of what comes in %s; lag is what the source has and the target has not",
-				where, roundTrip, valueBytes, o.LinkRate, o.Seconds, o.Settle, partitions, streamTick)
+			return fmt.Sprintf("the %s is %s away (round trip, by toxiproxy); records of %d bytes flow at %d MB/s for %d s after %s; %d partitions, uncompressed batches of at most %d bytes; lag is what the source has and the target has not",
+				where, roundTrip, valueBytes, o.LinkRate, o.Seconds, o.Settle, partitions, o.BatchBytes)
 		}
 	}
 	return []scenario{
@@ -167,7 +167,7 @@ func mean(values []int64) float64 {
 // stream sends records at the rate of the options, straight to the source.
 func (b *bench) stream(s *scope, topic string, long time.Duration) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(b.source.Bootstrap()), kgo.ClientID("bench-stream"), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerBatchCompression(kgo.ZstdCompression()), kgo.ProducerLinger(streamTick), kgo.MaxBufferedRecords(200_000))
+		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(b.opts.BatchBytes), kgo.ProducerLinger(streamTick), kgo.MaxBufferedRecords(200_000))
 	if err != nil {
 		return err
 	}
