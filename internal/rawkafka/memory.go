@@ -16,6 +16,8 @@ type Memory struct {
 
 	mu      sync.Mutex
 	used    int64 // reserved, or in buffers that are in use
+	returns int64 // counts how often something was given back
+	most    int64 // bounds the shares while much of the memory does not come back, and doubles where there is room; 0 is no bound
 	idle    [][]byte
 	idling  int64           // bytes in idle
 	queue   []chan struct{} // who waits for room, first come, first served
@@ -47,18 +49,24 @@ const leastShare = 64 << 10
 func (m *Memory) share(most int64) int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.most > 0 {
+		most = min(most, m.most)
+	}
 	return max(min(most, m.limit/int64(2*max(m.pullers, 1))), leastShare)
 }
 
-// lowerEvery is after how long a puller asks for half as much room.
-const lowerEvery = 50 * time.Millisecond
+// lowerEvery is after how long without anything given back a puller asks for half as much room.
+const lowerEvery = 200 * time.Millisecond
 
-// reserve waits until n bytes are free, or nothing is used at all, takes them and returns n. The longer it waits the
-// less it wants, down to leastShare: part of the memory may be in the hands of a target that does not take it.
+// reserve waits until n bytes are free, or nothing is used at all, takes them and returns n. While nothing is given back
+// it wants less and less, down to leastShare: part of the memory may be in the hands of a target that does not take it.
 func (m *Memory) reserve(ctx context.Context, n int64) (int64, error) {
 	m.mu.Lock()
 	if len(m.queue) == 0 && m.fits(n) {
 		m.used += n
+		if m.most *= 2; m.most >= m.limit {
+			m.most = 0
+		}
 		m.mu.Unlock()
 		return n, nil
 	}
@@ -66,10 +74,14 @@ func (m *Memory) reserve(ctx context.Context, n int64) (int64, error) {
 	m.queue = append(m.queue, turn)
 	lower := time.NewTicker(lowerEvery)
 	defer lower.Stop()
+	seen, lowered := m.returns, false
 	for {
 		if m.queue[0] == turn && m.fits(n) {
 			m.used += n
 			m.queue = m.queue[1:]
+			if lowered {
+				m.most = n // whoever comes next need not find that out again
+			}
 			m.wake()
 			m.mu.Unlock()
 			return n, nil
@@ -79,8 +91,11 @@ func (m *Memory) reserve(ctx context.Context, n int64) (int64, error) {
 		case <-turn:
 			m.mu.Lock()
 		case <-lower.C:
-			n = max(n/2, min(n, leastShare))
 			m.mu.Lock()
+			if m.returns == seen {
+				n, lowered = max(n/2, min(n, leastShare)), true
+			}
+			seen = m.returns
 		case <-ctx.Done():
 			m.mu.Lock()
 			for i, t := range m.queue {
@@ -112,8 +127,14 @@ func (m *Memory) wake() {
 func (m *Memory) giveBack(n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.used -= n
+	m.returned(n)
 	m.wake()
+}
+
+// returned takes note of what is no longer in use. The lock is held.
+func (m *Memory) returned(n int64) {
+	m.used -= n
+	m.returns++
 }
 
 // buffer is one answer. It is used again after release was called as often as it was held.
@@ -178,7 +199,7 @@ func (b *buffer) release() {
 	m, size := b.memory, int64(cap(b.bytes))
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.used -= size
+	m.returned(size)
 	if m.used+m.idling+size <= m.limit {
 		m.idle = append(m.idle, b.bytes)
 		m.idling += size

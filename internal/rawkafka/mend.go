@@ -130,7 +130,9 @@ func (s *Sender) retry(st *stream, err error, look bool) {
 		st.failures++
 	}
 	st.retryAt = time.Now().Add(pause)
-	st.own()
+	if st.stuck() {
+		st.own()
+	}
 	if _, told := errors.AsType[*requestError](err); told {
 		return // the writer tells of it, once for all partitions
 	}

@@ -81,7 +81,7 @@ func (s *Sender) Send(o *Outgoing) error {
 	o.whole = parcel{of: o, data: o.Data, created: time.Now(), id: noIdentity}
 	o.parcels = 1
 	st.parcels = append(st.parcels, &o.whole)
-	if st.failures > 0 && st.flying == 0 {
+	if st.stuck() && st.flying == 0 {
 		st.own()
 	}
 	s.unfinished++

@@ -196,6 +196,9 @@ func (st *stream) number(p *parcel, id identity) {
 	st.sequence = nextSequence(st.sequence, p.records())
 }
 
+// stuck says that the partition has not taken anything for so long that it is not just about to.
+func (st *stream) stuck() bool { return st.failures >= quietFailures }
+
 // own copies what waits for a partition that does not take it. Batches are slices of answers to fetch requests, which
 // they would keep alive for all that time, however small they are. Nothing may be flying.
 func (st *stream) own() {
