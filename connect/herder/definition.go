@@ -232,7 +232,20 @@ func (c *check) alias(kind aliasKind, alias string) {
 		if k.DisplayName == "" {
 			k.DisplayName = own
 		}
-		c.add(evaluate(&k, own, c.config))
+		i := evaluate(&k, own, c.config)
+		if own == "predicate" && kind.kind == plugin.Transformation {
+			c.checkListed(i)
+		}
+		c.add(i)
+	}
+}
+
+// checkListed refuses the alias of a predicate that is not there, with which the tasks would
+// fail (Java lets them).
+func (c *check) checkListed(predicate *item) {
+	alias, ok := predicate.value.(string)
+	if names, _ := c.index[predicateAliases.list].value.([]string); ok && !slices.Contains(names, alias) {
+		predicate.fail(fmt.Sprintf("Invalid value %s for configuration %s: It is not listed in predicates", alias, predicate.name))
 	}
 }
 
