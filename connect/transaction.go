@@ -37,6 +37,13 @@ func TransactionContextOf(tc TaskContext) TransactionContext {
 	return nil
 }
 
+// TransactionTeller is a TaskContext that knows whether what the task returns is written in
+// transactions, which acknowledge nothing before they are committed.
+type TransactionTeller interface {
+	TaskContext
+	InTransactions() bool
+}
+
 // TransactionDefiner is a source connector that knows whether its tasks can define the
 // boundaries of their transactions with a given configuration. One that does not
 // implement it cannot.

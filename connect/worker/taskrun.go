@@ -376,6 +376,8 @@ func (t *taskContext) Offsets() connect.OffsetReader {
 func (t *taskContext) Metrics() connect.Metrics { return t.scope }
 
 // TransactionContext implements connect.TransactionalTaskContext.
+func (t *taskContext) InTransactions() bool { return t.exactlyOnce != nil }
+
 func (t *taskContext) TransactionContext() connect.TransactionContext {
 	if c, ok := t.boundary.(*transactionContext); ok && t.exactlyOnce != nil {
 		return c

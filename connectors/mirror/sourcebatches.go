@@ -23,7 +23,7 @@ const leastRawMemory = 2 << 20
 
 var rawKeys = []connect.ConfigKey{
 	low(rawBatchesKey, connect.TypeBoolean, true, "Whether to copy whole record batches as they are wherever nothing in the configuration needs to look inside. Off, every record is unpacked."),
-	valid(low(rawMemoryKey, connect.TypeLong, int64(32<<20), "How many bytes of whole batches a task holds at most, between source and target."), connect.AtLeast(leastRawMemory)),
+	valid(low(rawMemoryKey, connect.TypeLong, int64(32<<20), "How many bytes of whole batches a task holds at most, between source and target. A partition of the target that is stuck gets a third of it, so that others go on."), connect.AtLeast(leastRawMemory)),
 }
 
 var _ connect.BatchTask = (*SourceTask)(nil)

@@ -75,8 +75,11 @@ func (t *SourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) 
 		if len(t.waiting) > 0 {
 			pause = min(pause, max(time.Until(t.again), time.Millisecond))
 		}
-		if len(t.held) > 0 || len(t.traffic.curbed) > 0 {
+		if len(t.held) > 0 {
 			pause = min(pause, heldLook)
+		}
+		if len(t.traffic.curbed) > 0 {
+			pause = min(pause, curbEvery)
 		}
 		waiting, cancel := context.WithTimeout(ctx, pause)
 		fetched, err := t.fetcher.Poll(waiting)
@@ -93,7 +96,7 @@ func (t *SourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) 
 		return nil, nil
 	}
 	now := time.Now()
-	t.throttle.took(t.traffic.sent(chosen), now)
+	t.throttle.took(t.traffic.sent(chosen, now), now)
 	records := convert(chosen, now)
 	t.address(chosen, records)
 	return records, nil

@@ -71,6 +71,9 @@ func (t *SourceTask) Start(ctx context.Context, tc connect.TaskContext, config m
 	t.stopped, t.waiting, t.held = map[kafka.TopicPartition]error{}, map[*sourcePartition]struct{}{}, map[*sourcePartition]struct{}{}
 	t.id = tc.ID()
 	t.traffic = newTraffic(s, t.lane.batches)
+	if in, ok := tc.(connect.TransactionTeller); ok && in.InTransactions() {
+		t.traffic.room = 0 // nothing is acknowledged before a commit; and what is stuck fails the transaction
+	}
 	t.troubles = newTroubles(t.logger)
 	t.metrics = newSourceTaskMetrics(tc.Metrics(), s)
 	if err := t.startSyncs(ctx); err != nil {

@@ -421,6 +421,6 @@ func TestWhatATargetDoesNotTakeHoldsNoMemoryButItsOwn(t *testing.T) {
 	kafkatest.Await(t, patience, "all memory to be given back", func() (bool, string) {
 		memory.mu.Lock()
 		defer memory.mu.Unlock()
-		return memory.used <= leastShare || len(memory.queue) == 0 && memory.used <= memory.limit/2, fmt.Sprint(memory.used)
+		return memory.used <= memory.limit/2, fmt.Sprint(memory.used) // what the next answer is reserved
 	})
 }
