@@ -233,8 +233,12 @@ func (j *journal) write(ctx context.Context, records ...storage.Record) error {
 	if err != nil || len(records) == 0 {
 		return err
 	}
-	err = c.presence.during(ctx, func(ctx context.Context) error { return c.producer.SendSync(ctx, j.toKafka(records)...) })
+	j.mu.Lock()
+	producer := c.producer
+	j.mu.Unlock()
+	err = c.presence.during(ctx, func(ctx context.Context) error { return producer.SendSync(ctx, j.toKafka(records)...) })
 	if errors.Is(err, storage.ErrTopicLost) {
+		j.discard(c, producer)
 		return err
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -244,6 +248,30 @@ func (j *journal) write(ctx context.Context, records ...storage.Record) error {
 		return fmt.Errorf("writing to the topic %s: %w", j.topic.Name, j.orStopped(err))
 	}
 	return nil
+}
+
+// discard takes back what a producer has not sent yet: what was refused must not go to a topic that comes in the place
+// of the lost one.
+func (j *journal) discard(c *clients, producer *kafka.Producer) {
+	if j.content.replaceable {
+		return
+	}
+	fresh, err := kafka.NewProducer(c.client, j.producer, j.logger)
+	if err != nil {
+		j.logger.Error("What was not written cannot be taken back", "error", err)
+		return
+	}
+	j.mu.Lock()
+	dropped := fresh // another write was quicker, or the journal has ended
+	if j.open == c && c.producer == producer {
+		c.producer, dropped = fresh, producer
+	}
+	j.mu.Unlock()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := dropped.Close(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		j.logger.Warn("Closing the producer for "+j.topic.purpose, "error", err)
+	}
 }
 
 func (j *journal) toKafka(records []storage.Record) []*kafka.Record {

@@ -20,8 +20,9 @@ const (
 	// lookLimit bounds one look.
 	lookLimit = 10 * time.Second
 	// missingFor is how long a topic is missing before that is believed: a broker that has
-	// just started may not know its topics yet.
-	missingFor = 3 * time.Second
+	// just started may not know its topics yet. Meanwhile writes wait, and requests that do
+	// not are told that they do.
+	missingFor = 6 * time.Second
 )
 
 // presence knows whether an internal topic is still the one that was opened. One that was

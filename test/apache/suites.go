@@ -39,7 +39,7 @@ var suites = []suite{
 	{Class: connectTests + "RebalanceSourceConnectorsIntegrationTest", TestWorker: true},
 	{Class: connectTests + "ConnectWorkerIntegrationTest", TestWorker: true, Skip: map[string]string{
 		"testPollTimeoutExpiry": readsJavaLog,
-	}, Quick: []string{"testPauseStopResume", "testTasksMaxEnforcement", "testRequestTimeouts", "testCompactedDeletedOlderConnectorConfig"}},
+	}, Quick: []string{"testPauseStopResume", "testTasksMaxEnforcement", "testCompactedDeletedOlderConnectorConfig"}},
 	{Class: connectTests + "ConnectorRestartApiIntegrationTest", TestWorker: true, Quick: []string{"testMultiWorkerRestartBothConnectorAndTasks"}},
 	{Class: connectTests + "OffsetsApiIntegrationTest", TestWorker: true, Quick: []string{
 		"testAlterSinkConnectorOffsets", "testResetSinkConnectorOffsetsZombieSinkTasks", "testAlterSinkConnectorOffsetsInvalidRequestBody",
