@@ -1,11 +1,14 @@
 package mirror
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/internal/kafka"
 	"tributary/internal/localkafka"
@@ -161,5 +164,61 @@ func TestADelayedPartitionThatIsRestartedKeepsItsDelay(t *testing.T) {
 	}
 	if took[1] < delay {
 		t.Errorf("the record arrived %v after its timestamp, before %v", took[1], delay)
+	}
+}
+
+// A thousand records a second, each with its own time. How late they are is told, not judged: this machine may be busy.
+func TestDelayedRecordsOfASteadyStreamAreNeverEarly(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, localkafka.Options{}, localkafka.Options{})
+	const delay, partitions, count = 3 * time.Second, 4, 5000
+	p.source.CreateTopic("t", partitions, nil)
+	r := startSource(t, p, "replication.mode=delayed", fmt.Sprintf("replication.delay.ms=%d", delay.Milliseconds()))
+	p.target.AwaitTopic("A.t", patience)
+
+	producer, err := kgo.NewClient(kgo.SeedBrokers(p.a.Bootstrap()), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	consumer, err := kgo.NewClient(kgo.SeedBrokers(p.b.Bootstrap()), kgo.ConsumeTopics("A.t"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer consumer.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	go func() {
+		pace := time.NewTicker(time.Millisecond)
+		defer pace.Stop()
+		for i := range count {
+			<-pace.C
+			producer.Produce(ctx, &kgo.Record{Topic: "t", Partition: int32(i % partitions), Timestamp: time.Now(), Value: fmt.Append(nil, i)}, nil)
+		}
+	}()
+	var late []time.Duration
+	next := map[int32]int{}
+	for len(late) < count {
+		fetches := consumer.PollFetches(ctx)
+		if err := fetches.Err0(); err != nil {
+			t.Fatalf("%d of %d records have come: %v", len(late), count, err)
+		}
+		now := time.Now()
+		fetches.EachRecord(func(rec *kgo.Record) {
+			by := now.Sub(rec.Timestamp.Add(delay))
+			if by < 0 {
+				t.Errorf("record %s came %v early", rec.Value, -by)
+			}
+			if want := next[rec.Partition]*partitions + int(rec.Partition); string(rec.Value) != fmt.Sprint(want) {
+				t.Fatalf("partition %d gives %s, want %d", rec.Partition, rec.Value, want)
+			}
+			next[rec.Partition]++
+			late = append(late, by)
+		})
+	}
+	slices.Sort(late)
+	t.Logf("raw lane %v: late by %v (half of them), %v (99 of 100), %v (all)", rawLane, late[count/2], late[count*99/100], late[count-1])
+	if err := r.failures(); err != nil {
+		t.Error(err)
 	}
 }
