@@ -153,6 +153,12 @@ type Metrics interface {
 	Gauge(name, help string, labels map[string]string) Gauge
 }
 
+// GaugeFuncs is implemented by Metrics that can show what is computed when somebody looks.
+// value is called from any goroutine, until the connector or task has ended.
+type GaugeFuncs interface {
+	GaugeFunc(name, help string, labels map[string]string, value func() float64)
+}
+
 // Counter only grows. Safe for concurrent use.
 type Counter interface{ Add(delta float64) }
 

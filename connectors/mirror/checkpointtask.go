@@ -40,7 +40,7 @@ type CheckpointTask struct {
 	mu sync.Mutex
 	// last are the newest checkpoints that the target has, by group and partition.
 	last   map[string]map[replica.TopicPartition]replica.Checkpoint
-	gauges map[checkpointID]connect.Gauge
+	gauges map[checkpointID]*latencyMetrics
 
 	// newestSync is the time of the last offset sync read, in milliseconds since 1970.
 	newestSync atomic.Int64
@@ -62,7 +62,7 @@ func (t *CheckpointTask) Start(ctx context.Context, tc connect.TaskContext, conf
 	}
 	t.settings, t.logger, t.connectMeter, t.every = s, tc.Logger(), tc.Metrics(), s.period(emitCheckpoints)
 	t.loaded = make(chan struct{})
-	t.last, t.gauges = map[string]map[replica.TopicPartition]replica.Checkpoint{}, map[checkpointID]connect.Gauge{}
+	t.last, t.gauges = map[string]map[replica.TopicPartition]replica.Checkpoint{}, map[checkpointID]*latencyMetrics{}
 	t.metrics = newCheckpointTaskMetrics(tc.Metrics(), s)
 	t.troubles = newTroubles(t.logger)
 	for group := range strings.SplitSeq(config[assignedGroups], ",") {
@@ -224,24 +224,34 @@ func (t *CheckpointTask) CommitRecord(record *connect.SourceRecord, md *connect.
 		return
 	}
 	t.restore(at.checkpoint)
-	t.latency(at.checkpoint).Set(ageOf(record.Timestamp, time.Now()))
+	latency, took := t.latency(at.checkpoint), ageOf(record.Timestamp, time.Now())
+	latency.last.Set(took)
+	latency.lately.add(took)
+	latency.lately.settle()
 }
 
-func (t *CheckpointTask) latency(c replica.Checkpoint) connect.Gauge {
+// latencyMetrics are those of one partition of one group.
+type latencyMetrics struct {
+	last   connect.Gauge
+	lately lately
+}
+
+func (t *CheckpointTask) latency(c replica.Checkpoint) *latencyMetrics {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	id := checkpointID{c.Group, c.TopicPartition}
-	gauge := t.gauges[id]
-	if gauge == nil {
-		gauge = t.connectMeter.Gauge("kafka_connect_mirror_mirrorcheckpointconnector_checkpoint_latency_ms",
-			"From asking for the group's offsets to the target's acknowledgement of its last checkpoint, in milliseconds.",
-			map[string]string{
-				"source": t.settings.source, "target": t.settings.target, "group": c.Group,
-				"topic": c.TopicPartition.Topic, "partition": fmt.Sprint(c.TopicPartition.Partition),
-			})
-		t.gauges[id] = gauge
+	known := t.gauges[id]
+	if known == nil {
+		const name = "kafka_connect_mirror_mirrorcheckpointconnector_checkpoint_latency_ms"
+		labels := map[string]string{
+			"source": t.settings.source, "target": t.settings.target, "group": c.Group,
+			"topic": c.TopicPartition.Topic, "partition": fmt.Sprint(c.TopicPartition.Partition),
+		}
+		known = &latencyMetrics{last: t.connectMeter.Gauge(name, "From asking for the group's offsets to the target's acknowledgement of its last checkpoint, in milliseconds.", labels)}
+		known.lately.showSpread(t.connectMeter, name, labels, "From asking for the group's offsets to the target's acknowledgement of a checkpoint")
+		t.gauges[id] = known
 	}
-	return gauge
+	return known
 }
 
 // syncGroups commits translated offsets on the target, group by group (KIP-545). Each

@@ -99,6 +99,7 @@ func (p *sourcePartition) observe(problem error, stopped bool, now time.Time) st
 	g.seen = s
 	g.note(problem, now)
 	g.mu.Unlock()
+	p.metrics.lately.settle()
 	p.metrics.lag.Set(float64(s.lag()))
 	p.metrics.lagSeconds.Set(s.lagSeconds)
 	p.metrics.progressed.Set(float64(g.at.Load()))

@@ -20,6 +20,7 @@ type partitionMetrics struct {
 	records, bytes              connect.Counter
 	age, latency                connect.Gauge
 	lag, lagSeconds, progressed connect.Gauge
+	lately                      *latelyMirrored
 }
 
 func newPartitionMetrics(m connect.Metrics, s *settings, tp replica.TopicPartition) partitionMetrics {
@@ -28,6 +29,7 @@ func newPartitionMetrics(m connect.Metrics, s *settings, tp replica.TopicPartiti
 		"topic": s.remoteTopic(tp.Topic), "partition": strconv.Itoa(int(tp.Partition)),
 	}
 	return partitionMetrics{
+		lately:  newLatelyMirrored(m, labels),
 		records: m.Counter(sourcePrefix+"record_count", "Records mirrored and acknowledged by the target.", labels),
 		bytes:   m.Counter(sourcePrefix+"byte_count", "Bytes of record values read for mirroring; in the raw lane those of whole batches, as compressed as they are.", labels),
 		age:     m.Gauge(sourcePrefix+"record_age_ms", "Age of the last record when it was read, in milliseconds.", labels),
@@ -51,11 +53,17 @@ func (m partitionMetrics) polled(records []kafka.Record, now time.Time) {
 		}
 	}
 	m.bytes.Add(float64(size))
+	m.lately.bytes.add(float64(size))
+	for i := range records {
+		m.lately.age.add(ageOf(records[i].Timestamp, now))
+	}
 	m.age.Set(ageOf(records[len(records)-1].Timestamp, now))
 }
 
 func (m partitionMetrics) acknowledged(records int, timestamp int64, now time.Time) {
 	m.records.Add(float64(records))
+	m.lately.records.add(float64(records))
+	m.lately.latency.add(ageOf(timestamp, now))
 	m.latency.Set(ageOf(timestamp, now))
 }
 

@@ -45,7 +45,14 @@ type sample struct {
 func NewWindow(c WindowConfig) *Window { return &Window{config: c.orDefault()} }
 
 // Record adds a measurement.
-func (w *Window) Record(value float64) {
+func (w *Window) Record(value float64) { w.RecordAll(1, value, value, value) }
+
+// RecordAll adds count measurements, of which the sum, the smallest and the largest are
+// given. None is no measurement.
+func (w *Window) RecordAll(count int, sum, smallest, largest float64) {
+	if count == 0 {
+		return
+	}
 	now := time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -60,9 +67,9 @@ func (w *Window) Record(value float64) {
 	}
 	s := &w.samples[last]
 	s.latest = now
-	s.count++
-	s.sum += value
-	s.min, s.max = min(s.min, value), max(s.max, value)
+	s.count += count
+	s.sum += sum
+	s.min, s.max = min(s.min, smallest), max(s.max, largest)
 }
 
 // purge drops the samples in which nothing happened for too long.
