@@ -254,3 +254,22 @@ func TestNoCheckpointLiesBeyondTheEndOfTheTarget(t *testing.T) {
 	r.awaitCheckpoints(p, checkpoint("g", 9, 14))
 	r.await("the group to be movable", func() bool { return r.unmovable("g") == "" })
 }
+
+func TestAGroupThatNoTaskCanNameIsListed(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, localkafka.Options{}, localkafka.Options{})
+	p.source.CreateTopic("t", 1, nil)
+	p.source.CommitOffset("one,two", "t", 0, 0)
+	p.source.CommitOffset("g", "t", 0, 0)
+	connector := NewCheckpointConnector()
+	r := newRunner(t, p, "MirrorCheckpointConnector", connector)
+	r.start(p.with("refresh.groups.interval.seconds=0"))
+	r.await("the group with a comma to be listed", func() bool {
+		groups := connector.Replication().UnmovableGroups
+		return len(groups) == 1 && groups[0].Group == "one,two" && strings.Contains(groups[0].Reason, "holds a comma")
+	})
+	if _, err := p.source.Admin().DeleteGroups(t.Context(), "one,two"); err != nil {
+		t.Fatal(err)
+	}
+	r.await("a group that is gone not to be listed", func() bool { return len(connector.Replication().UnmovableGroups) == 0 })
+}

@@ -48,6 +48,9 @@ type CheckpointConnector struct {
 	// looked says that known holds the result of a look, not nothing.
 	looked bool
 	known  []string
+
+	// reports are of groups that no task translates.
+	reports groupReports
 }
 
 // NewCheckpointConnector returns a connector that does nothing yet.
@@ -118,6 +121,7 @@ func (c *CheckpointConnector) look(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list consumer groups of cluster %s: %w", c.settings.source, err)
 	}
+	c.reports.only(candidates)
 	candidates = slices.DeleteFunc(candidates, func(g string) bool { return !c.takes(g) })
 	relevant := make([]bool, len(candidates))
 	known := func(g string) bool { _, found := slices.BinarySearch(c.known, g); return found }
@@ -129,9 +133,12 @@ func (c *CheckpointConnector) look(ctx context.Context) error {
 		c.troubles.report("group "+group, err, "The offsets of a consumer group cannot be read: it is not translated until they can",
 			"group", group, "cluster", c.settings.source, "operation", "list group offsets")
 		if err != nil {
-			relevant[i] = known(group)
+			if relevant[i] = known(group); !relevant[i] {
+				c.reports.set(group, "read", unreadGroup(err))
+			}
 			return
 		}
+		c.reports.set(group, "read", "")
 		for tp := range offsets {
 			if c.topics.ShouldReplicateTopic(tp.Topic) {
 				relevant[i] = true
@@ -169,9 +176,16 @@ func (c *CheckpointConnector) takes(group string) bool {
 	}
 	if group == "" || strings.TrimSpace(group) != group || strings.Contains(group, ",") {
 		c.troubles.once("name of group "+group, "A consumer group is not translated: its name is empty, holds a comma, or begins or ends with a blank.", "group", group)
+		c.reports.set(group, "name", "its name is empty, holds a comma, or begins or ends with a blank: the configuration of a task, which Java's workers read too, cannot hold it")
 		return false
 	}
 	return true
+}
+
+// Replication implements connect.ReplicationReporter: the groups that no task translates.
+// Those of a task are the task's to report.
+func (c *CheckpointConnector) Replication() connect.Replication {
+	return connect.Replication{UnmovableGroups: c.reports.list()}
 }
 
 // TaskConfigs gives each task a run of groups, in order.

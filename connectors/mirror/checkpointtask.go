@@ -166,7 +166,7 @@ func (t *CheckpointTask) checkpoint(ctx context.Context, group string) []*connec
 	t.troubles.report("group "+group, err, "The offsets of a consumer group cannot be read: it is not translated until they can",
 		"group", group, "cluster", t.settings.source, "operation", "list group offsets")
 	if err != nil {
-		t.reports.set(group, "read", fmt.Sprintf("its offsets on the source cannot be read: %v", err))
+		t.reports.set(group, "read", unreadGroup(err))
 		return nil
 	}
 	t.reports.set(group, "read", "")

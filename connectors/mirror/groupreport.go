@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -40,6 +41,18 @@ func (r *groupReports) set(group, what, reason string) {
 		r.reasons[group] = map[string]string{}
 	}
 	r.reasons[group][what] = reason
+}
+
+// only forgets groups that are not among these, for they are gone.
+func (r *groupReports) only(groups []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.reasons, func(group string, _ map[string]string) bool { return !slices.Contains(groups, group) })
+}
+
+// unreadGroup is the reason why a group's positions are not known.
+func unreadGroup(err error) string {
+	return fmt.Sprintf("its offsets on the source cannot be read: %v", err)
 }
 
 // list gives the groups in order.

@@ -1,12 +1,14 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/go-multierror"
@@ -24,15 +26,24 @@ type Preview struct {
 	Missing []string
 }
 
-// Look asks both clusters of a flow what a mirror would find, and changes nothing. The
-// configurations are those of the flow's source and checkpoint connectors, references
-// resolved; checkpoint may be nil.
-func Look(ctx context.Context, source, checkpoint map[string]string, logger *slog.Logger) (p Preview, err error) {
-	s, err := readSettings(sourceDef, "MirrorSourceConnector", source)
+// Plan is a flow as Look takes it: what its connectors are given, references resolved.
+type Plan struct {
+	Source map[string]string
+	// Checkpoint and Heartbeat are nil where there is no such connector.
+	Checkpoint, Heartbeat map[string]string
+	// WorkerGroup and WorkerTopics are those of the worker that carries the flow, on the
+	// target; empty if there is none to speak of.
+	WorkerGroup  string
+	WorkerTopics []string
+}
+
+// Look asks both clusters of a flow what a mirror would find, and changes nothing.
+func Look(ctx context.Context, plan Plan, logger *slog.Logger) (p Preview, err error) {
+	s, err := readSettings(sourceDef, "MirrorSourceConnector", plan.Source)
 	if err != nil {
 		return p, err
 	}
-	filter, err := replica.NewTopicFilter(s.String(replica.TopicFilterClassKey), source)
+	filter, err := replica.NewTopicFilter(s.String(replica.TopicFilterClassKey), plan.Source)
 	if err != nil {
 		return p, err
 	}
@@ -69,34 +80,155 @@ func Look(ctx context.Context, source, checkpoint map[string]string, logger *slo
 		}
 	}
 	slices.Sort(p.Topics)
-	if checkpoint != nil {
-		if p.Groups, err = matchingGroups(ctx, checkpoint, from.admin); err != nil {
+	need := newNeeds()
+	need.ofSource(s, sourceMay, sourceTopics, p.Topics)
+	need.ofTarget(s, targetMay, targetTopics, p.Topics, plan)
+	if err := need.ofHiddenTopics(ctx, s, from, sourceTopics); err != nil {
+		return p, err
+	}
+	if plan.Checkpoint != nil {
+		if p.Groups, err = matchingGroups(ctx, plan.Checkpoint, from, need); err != nil {
 			return p, fmt.Errorf("the consumer groups of cluster %s: %w", s.source, err)
 		}
 	}
-	need := needs{missing: map[string]bool{}}
-	need.ofSource(s, sourceMay, sourceTopics, p.Topics)
-	need.ofTarget(s, targetMay, targetTopics, p.Topics, checkpoint != nil)
+	if err := need.ofTargetGroups(ctx, plan, p.Groups, to); err != nil {
+		return p, err
+	}
+	for _, c := range []*cluster{from, to} {
+		if err := need.ofNewTopics(ctx, c); err != nil {
+			return p, fmt.Errorf("cluster %s: %w", c.alias, err)
+		}
+	}
 	p.Missing = slices.Sorted(maps.Keys(need.missing))
 	return p, nil
 }
 
-func matchingGroups(ctx context.Context, props map[string]string, admin *kafka.Admin) ([]string, error) {
-	filter, err := replica.NewGroupFilter(props[replica.GroupFilterClassKey], props)
+// matchingGroups are the groups with a position in a topic that the filters take. Those
+// whose positions may not be read are needs, and count as matching.
+func matchingGroups(ctx context.Context, props map[string]string, from *cluster, need needs) ([]string, error) {
+	groups, err := replica.NewGroupFilter(props[replica.GroupFilterClassKey], props)
 	if err != nil {
 		return nil, err
 	}
-	all, err := consumerGroups(ctx, admin)
+	topics, err := replica.NewTopicFilter(props[replica.TopicFilterClassKey], props)
 	if err != nil {
 		return nil, err
 	}
-	matching := slices.DeleteFunc(all, func(group string) bool { return !filter.ShouldReplicateGroup(group) })
-	slices.Sort(matching)
-	return append([]string{}, matching...), nil
+	all, err := consumerGroups(ctx, from.admin)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(group string) bool { return !groups.ShouldReplicateGroup(group) })
+	slices.Sort(all)
+	committed, failures := make([]map[replica.TopicPartition]replica.CommittedOffset, len(all)), make([]error, len(all))
+	forEach(ctx, all, func(ctx context.Context, i int, group string) {
+		committed[i], failures[i] = committedOffsets(ctx, from.admin, group)
+	})
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	matching := []string{}
+	for i, group := range all {
+		_, denied := errors.AsType[*kafka.AuthorizationError](failures[i])
+		switch {
+		case denied:
+			need.missing[fmt.Sprintf("cluster %s: DESCRIBE on group %s, to translate its positions", from.alias, group)] = true
+		case failures[i] != nil:
+			return nil, fmt.Errorf("group %s: %w", group, failures[i])
+		case !anyTopic(committed[i], topics.ShouldReplicateTopic):
+			continue
+		}
+		matching = append(matching, group)
+	}
+	return matching, nil
+}
+
+func anyTopic(offsets map[replica.TopicPartition]replica.CommittedOffset, takes func(topic string) bool) bool {
+	for tp := range offsets {
+		if takes(tp.Topic) {
+			return true
+		}
+	}
+	return false
 }
 
 // needs collects missing permissions, each once.
-type needs struct{ missing map[string]bool }
+type needs struct {
+	missing map[string]bool
+	// toMake are topics that are not there, and that not everybody may make, by cluster
+	// and name; with what for.
+	toMake map[string]map[string]string
+}
+
+func newNeeds() needs {
+	return needs{missing: map[string]bool{}, toMake: map[string]map[string]string{}}
+}
+
+// make wants a topic to be made.
+func (n needs) make(alias, topic string, cluster kafka.Permissions, purpose string) {
+	if cluster.Allows(kafka.MayCreate) {
+		return
+	}
+	if n.toMake[alias] == nil {
+		n.toMake[alias] = map[string]string{}
+	}
+	n.toMake[alias][topic] = purpose
+}
+
+// ofNewTopics asks the cluster about the topics that are to be made.
+func (n needs) ofNewTopics(ctx context.Context, on *cluster) error {
+	refused, err := on.admin.RefusedTopics(ctx, slices.Sorted(maps.Keys(n.toMake[on.alias]))...)
+	for _, topic := range refused {
+		n.missing[fmt.Sprintf("cluster %s: CREATE on topic %s, which is not there, %s", on.alias, topic, n.toMake[on.alias][topic])] = true
+	}
+	return err
+}
+
+// ofHiddenTopics looks for topics that the configuration names, and not as a pattern,
+// and that the cluster does not show.
+func (n needs) ofHiddenTopics(ctx context.Context, s *settings, from *cluster, seen map[string]kafka.Permissions) error {
+	var hidden []string
+	for _, name := range s.List(replica.TopicsKey) {
+		if _, shown := seen[name]; !shown && plainName(name) {
+			hidden = append(hidden, name)
+		}
+	}
+	_, failed, err := from.admin.LookUpTopics(ctx, hidden...)
+	for topic, why := range failed {
+		if _, denied := errors.AsType[*kafka.AuthorizationError](why); denied {
+			n.missing[fmt.Sprintf("cluster %s: READ on topic %s, to mirror it", s.source, topic)] = true
+		}
+	}
+	return err
+}
+
+// plainName reports a name that matches nothing but itself, save for dots.
+func plainName(name string) bool {
+	return name != "" && !strings.ContainsAny(name, "*+?()[]{}|\\^$")
+}
+
+// ofTargetGroups wants positions to be committed, and the worker's group to be joined.
+func (n needs) ofTargetGroups(ctx context.Context, plan Plan, groups []string, to *cluster) error {
+	purposes := map[string]string{}
+	if on, err := strconv.ParseBool(plan.Checkpoint[syncGroupOffsets+enabledSuffix]); err == nil && on {
+		for _, group := range groups {
+			purposes[group] = "to commit translated positions (" + syncGroupOffsets + enabledSuffix + ")"
+		}
+	}
+	if plan.WorkerGroup != "" {
+		purposes[plan.WorkerGroup] = "to join the group of workers"
+	}
+	may, denied, err := to.admin.GroupPermissions(ctx, slices.Sorted(maps.Keys(purposes))...)
+	if err != nil {
+		return fmt.Errorf("cluster %s: %w", to.alias, err)
+	}
+	for group, purpose := range purposes {
+		if denied[group] || !may[group].Allows(kafka.MayRead) {
+			n.missing[fmt.Sprintf("cluster %s: READ on group %s, %s", to.alias, group, purpose)] = true
+		}
+	}
+	return nil
+}
 
 func (n needs) cluster(alias string, may kafka.Permissions, p kafka.Permission, purpose string) {
 	if !may.Allows(p) {
@@ -117,12 +249,12 @@ func (n needs) topic(alias, topic string, may kafka.Permissions, purpose string,
 }
 
 // own wants a topic of the mirror's own to be usable, or to be made.
-func (n needs) own(alias, topic string, cluster kafka.Permissions, topics map[string]kafka.Permissions, purpose string) {
+func (n needs) own(alias, topic string, cluster kafka.Permissions, topics map[string]kafka.Permissions, purpose string, permissions ...kafka.Permission) {
 	if may, there := topics[topic]; there {
-		n.topic(alias, topic, may, purpose, kafka.MayRead, kafka.MayWrite)
+		n.topic(alias, topic, may, purpose, permissions...)
 		return
 	}
-	n.cluster(alias, cluster, kafka.MayCreate, "to create the topic "+topic+" "+purpose)
+	n.make(alias, topic, cluster, purpose)
 }
 
 func (n needs) ofSource(s *settings, cluster kafka.Permissions, topics map[string]kafka.Permissions, mirrored []string) {
@@ -136,19 +268,22 @@ func (n needs) ofSource(s *settings, cluster kafka.Permissions, topics map[strin
 		n.cluster(s.source, cluster, kafka.MayDescribe, "to read ACLs (sync.topic.acls.enabled)")
 	}
 	if s.Bool(emitSyncsKey) && s.syncsOnSource() {
-		n.own(s.source, s.syncsTopic(), cluster, topics, "for offset syncs")
+		n.own(s.source, s.syncsTopic(), cluster, topics, "for offset syncs", kafka.MayRead, kafka.MayWrite)
 	}
 }
 
-func (n needs) ofTarget(s *settings, cluster kafka.Permissions, topics map[string]kafka.Permissions, mirrored []string, checkpoints bool) {
+func (n needs) ofTarget(s *settings, cluster kafka.Permissions, topics map[string]kafka.Permissions, mirrored []string, plan Plan) {
 	for _, topic := range mirrored {
 		remote := s.remoteTopic(topic)
 		may, there := topics[remote]
 		if !there {
-			n.cluster(s.target, cluster, kafka.MayCreate, "to create the copies of topics")
+			n.make(s.target, remote, cluster, "for the copy of "+topic)
 			continue
 		}
 		n.topic(s.target, remote, may, "to write the copy", kafka.MayWrite)
+		if on, err := strconv.ParseBool(plan.Checkpoint[syncGroupOffsets+enabledSuffix]); err == nil && on {
+			n.topic(s.target, remote, may, "to commit translated positions ("+syncGroupOffsets+enabledSuffix+")", kafka.MayRead)
+		}
 		n.topic(s.target, remote, may, "to add partitions as the source does", kafka.MayAlter)
 		if s.Bool(syncTopicConfigs + enabledSuffix) {
 			n.topic(s.target, remote, may, "to copy the configuration (sync.topic.configs.enabled)", kafka.MayDescribeConfigs, kafka.MayAlterConfigs)
@@ -158,9 +293,18 @@ func (n needs) ofTarget(s *settings, cluster kafka.Permissions, topics map[strin
 		n.cluster(s.target, cluster, kafka.MayAlter, "to copy ACLs (sync.topic.acls.enabled)")
 	}
 	if s.Bool(emitSyncsKey) && !s.syncsOnSource() {
-		n.own(s.target, s.syncsTopic(), cluster, topics, "for offset syncs")
+		n.own(s.target, s.syncsTopic(), cluster, topics, "for offset syncs", kafka.MayRead, kafka.MayWrite)
 	}
-	if checkpoints {
-		n.own(s.target, s.checkpointsTopic(), cluster, topics, "for checkpoints")
+	if plan.Checkpoint != nil {
+		n.own(s.target, s.checkpointsTopic(), cluster, topics, "for checkpoints", kafka.MayRead, kafka.MayWrite)
+	}
+	if s.recordPolicy() == recordDeadLetter {
+		n.own(s.target, s.deadLetterTopic(), cluster, topics, "for refused records ("+onRecordErrorKey+")", kafka.MayWrite)
+	}
+	if on, err := strconv.ParseBool(cmp.Or(plan.Heartbeat[emitHeartbeats+enabledSuffix], "true")); plan.Heartbeat != nil && (err != nil || on) {
+		n.own(s.target, s.policy.HeartbeatsTopic(), cluster, topics, "for heartbeats ("+emitHeartbeats+enabledSuffix+")", kafka.MayWrite)
+	}
+	for _, topic := range plan.WorkerTopics {
+		n.own(s.target, topic, cluster, topics, "for the state of the workers", kafka.MayRead, kafka.MayWrite)
 	}
 }

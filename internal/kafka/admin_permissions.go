@@ -62,3 +62,77 @@ func (a *Admin) Permissions(ctx context.Context) (cluster Permissions, topics ma
 	}
 	return Permissions(resp.ClusterAuthorizedOperations), topics, nil
 }
+
+// GroupPermissions asks what this client may do with consumer groups, which need not
+// exist; nothing may be done with those in denied. Every broker is asked: looking for the
+// coordinator would make the topic of offsets on a cluster that never had a group.
+func (a *Admin) GroupPermissions(ctx context.Context, ids ...string) (may map[string]Permissions, denied map[string]bool, err error) {
+	if len(ids) == 0 {
+		return nil, nil, nil
+	}
+	err = a.client.retry(ctx, "asking for permissions on groups", func() error {
+		may, denied = make(map[string]Permissions, len(ids)), map[string]bool{}
+		for _, id := range ids {
+			may[id] = unknownPermissions
+		}
+		cluster, err := a.client.askMetadata(ctx, nil, true)
+		if err != nil {
+			return err
+		}
+		for _, broker := range cluster.Brokers {
+			err := a.client.onBroker(ctx, broker.ID(), func(b *sarama.Broker) error {
+				// The last version that tells what may be done with a group that does not exist.
+				resp, err := b.DescribeGroups(&sarama.DescribeGroupsRequest{Version: 5, Groups: ids, IncludeAuthorizedOperations: true})
+				if err != nil {
+					return err
+				}
+				for _, g := range resp.Groups {
+					switch g.Err {
+					case sarama.ErrNoError:
+						may[g.GroupId] = Permissions(g.AuthorizedOperations)
+					case sarama.ErrGroupAuthorizationFailed:
+						denied[g.GroupId] = true
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return may, denied, err
+}
+
+// RefusedTopics gives those of the topics, which do not exist, that this client may not
+// create. The broker is asked to look at the request, not to carry it out.
+func (a *Admin) RefusedTopics(ctx context.Context, names ...string) (refused []string, err error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	details := make(map[string]*sarama.TopicDetail, len(names))
+	for _, name := range names {
+		details[name] = &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}
+	}
+	err = a.client.retry(ctx, "asking whether topics may be created", func() error {
+		refused = nil
+		return a.client.onController(ctx, func(b *sarama.Broker) error {
+			const validateOnly = true
+			resp, err := b.CreateTopics(sarama.NewCreateTopicsRequest(sarama.MaxVersion, details, a.cfg.RequestTimeout, validateOnly))
+			if err != nil {
+				return err
+			}
+			for name, result := range resp.TopicErrors {
+				switch result.Err {
+				case sarama.ErrTopicAuthorizationFailed, sarama.ErrClusterAuthorizationFailed:
+					refused = append(refused, name)
+				case sarama.ErrNotController:
+					return a.cfg.answerError(result.Err, result.ErrMsg, OpCreate, name)
+				}
+			}
+			return nil
+		})
+	})
+	return refused, err
+}

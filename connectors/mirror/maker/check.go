@@ -81,7 +81,12 @@ func (m *mirrorMaker) look(ctx context.Context, f Flow, r *checkReport) []error 
 		}
 		resolved[raw["connector.class"]] = props
 	}
-	preview, err := mirror.Look(ctx, resolved[sourceConnector], resolved[checkpointConnector], m.log)
+	worker := m.config.WorkerProps(f)
+	preview, err := mirror.Look(ctx, mirror.Plan{
+		Source: resolved[sourceConnector], Checkpoint: resolved[checkpointConnector], Heartbeat: resolved[heartbeatConnector],
+		WorkerGroup:  worker["group.id"],
+		WorkerTopics: []string{worker["config.storage.topic"], worker["offset.storage.topic"], worker["status.storage.topic"]},
+	}, m.log)
 	if err != nil {
 		var errs []error
 		for _, e := range cli.Errors(err) {

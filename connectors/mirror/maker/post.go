@@ -13,13 +13,14 @@ import (
 
 const (
 	sourceConnector     = "org.apache.kafka.connect.mirror.MirrorSourceConnector"
+	heartbeatConnector  = "org.apache.kafka.connect.mirror.MirrorHeartbeatConnector"
 	checkpointConnector = "org.apache.kafka.connect.mirror.MirrorCheckpointConnector"
 )
 
 // connectorClasses are posted in this order.
 var connectorClasses = []string{
 	sourceConnector,
-	"org.apache.kafka.connect.mirror.MirrorHeartbeatConnector",
+	heartbeatConnector,
 	checkpointConnector,
 }
 
