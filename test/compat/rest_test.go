@@ -178,7 +178,6 @@ with "X-Connect-Authorization: bm90aGluZw==" with "X-Connect-Request-Signature-A
 with "X-Connect-Authorization: bm90aGluZw==" with "X-Connect-Request-Signature-Algorithm: HmacMD5" POST /connectors/made/tasks [{"a":"b"}]
 with "X-Connect-Authorization: bm90aGluZw==" with "X-Connect-Request-Signature-Algorithm: HmacSHA256" PUT /connectors/made/fence
 POST /connectors/none/tasks []
-POST /connectors/made/tasks {}
 PUT /connectors/none/fence
 DELETE /connectors/made
 until "404" GET /connectors/made/status
