@@ -39,6 +39,9 @@ func Check(ctx context.Context, p *cli.Program, props map[string]string, targets
 	r := &checkReport{out: p.Stdout}
 	unread := m.config.UnreadKeys(m.known())
 	r.section("Keys that nothing reads", unread)
+	if circles := m.config.Circles(m.known()); len(circles) > 0 {
+		r.section("Circles", circles)
+	}
 	for _, f := range m.flows {
 		if !m.config.Enabled(f) {
 			r.line("Flow %s: only heartbeats are written into cluster %s", f, f.Target)

@@ -224,8 +224,8 @@ func (m *mirrorMaker) say() {
 			m.log.Info("The flow has no checkpoints: offsets of consumer groups are not translated", "flow", f.String(), "because", off)
 		}
 	}
-	for _, unread := range m.config.UnreadKeys(m.known()) {
-		m.log.Warn(unread)
+	for _, warning := range append(m.config.UnreadKeys(m.known()), m.config.Circles(m.known())...) {
+		m.log.Warn(warning)
 	}
 }
 
