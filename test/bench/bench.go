@@ -73,30 +73,33 @@ func drain(ctx context.Context, bootstrap, topic string, count int) error {
 	return nil
 }
 
-// measureAll hands each measurement to report as soon as it is made.
+// measureAll hands each measurement to report as soon as it is made. A scenario that fails does not end the others.
 func (b *bench) measureAll(s *scope, report func(measurement)) {
 	for _, wanted := range scenarios() {
-		if !slices.Contains(b.opts.Only, wanted.name) {
-			continue
+		if slices.Contains(b.opts.Only, wanted.name) {
+			s.attempt(wanted.name, func(s *scope) { b.measureScenario(s, wanted, report) })
 		}
-		if wanted.prepare != nil {
-			wanted.prepare(b, s)
+	}
+}
+
+func (b *bench) measureScenario(s *scope, wanted scenario, report func(measurement)) {
+	if wanted.prepare != nil {
+		wanted.prepare(b, s)
+	}
+	tools := slices.DeleteFunc(slices.Clone(wanted.tools), func(tool string) bool {
+		return slices.Contains(mirrors, tool) && !slices.Contains(b.opts.Tools, tool) || wanted.leaveOut != nil && wanted.leaveOut(b.opts, tool)
+	})
+	for run := 1; run <= b.opts.Runs; run++ {
+		for _, tool := range tools {
+			s.within(fmt.Sprintf("%s/%d", tool, run), func(s *scope) {
+				// Nobody pays for what others have yet to write to the disk.
+				syscall.Sync()
+				m := wanted.measure(b, s, tool, run)
+				s.Logf("%s", m)
+				report(m)
+			})
 		}
-		tools := slices.DeleteFunc(slices.Clone(wanted.tools), func(tool string) bool {
-			return slices.Contains(mirrors, tool) && !slices.Contains(b.opts.Tools, tool) || wanted.leaveOut != nil && wanted.leaveOut(b.opts, tool)
-		})
-		for run := 1; run <= b.opts.Runs; run++ {
-			for _, tool := range tools {
-				s.within(fmt.Sprintf("%s/%s/%d", wanted.name, tool, run), func(s *scope) {
-					// Nobody pays for what others have yet to write to the disk.
-					syscall.Sync()
-					m := wanted.measure(b, s, tool, run)
-					s.Logf("%s", m)
-					report(m)
-				})
-			}
-			slices.Reverse(tools) // so that none always comes first
-		}
+		slices.Reverse(tools) // so that none always comes first
 	}
 }
 

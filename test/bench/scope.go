@@ -69,6 +69,16 @@ func (s *scope) within(name string, do func(*scope)) {
 	}
 }
 
+// attempt is within for a part whose failure is noted, and does not end the scope unless it was interrupted.
+func (s *scope) attempt(name string, do func(*scope)) {
+	if err := inScope(s.ctx, s.name+"/"+name, s.progress, do); err != nil {
+		s.fail(err)
+	}
+	if s.ctx.Err() != nil {
+		runtime.Goexit()
+	}
+}
+
 func (s *scope) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

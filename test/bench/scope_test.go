@@ -40,6 +40,21 @@ func TestAScopeThatFailsEndsAndCleansUpLastFirst(t *testing.T) {
 	}
 }
 
+func TestAnAttemptThatFailsDoesNotEndItsScope(t *testing.T) {
+	var did []string
+	err := inScope(t.Context(), "outer", silent, func(s *scope) {
+		s.attempt("first", func(s *scope) { s.Fatalf("no luck") })
+		s.attempt("second", func(*scope) { did = append(did, "second") })
+		did = append(did, "after both")
+	})
+	if err == nil || err.Error() != "outer/first: no luck" {
+		t.Errorf("error %v, want the first failure", err)
+	}
+	if diff := cmp.Diff([]string{"second", "after both"}, did); diff != "" {
+		t.Errorf("what was done (-want +got):\n%s", diff)
+	}
+}
+
 func TestAScopeRemovesItsFoldersAndSkippingFailsIt(t *testing.T) {
 	var dir string
 	err := inScope(t.Context(), "b", silent, func(s *scope) {
