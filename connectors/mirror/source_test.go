@@ -522,3 +522,19 @@ func startSecured(t *testing.T, o localkafka.Options) securedCluster {
 	auth := plain.Auth{User: o.Users[0].Name, Pass: o.Users[0].Password}
 	return securedCluster{c, kafkatest.Dial(t, c.Bootstrap(), kgo.SASL(auth.AsMechanism()))}
 }
+
+// Brokers list only what a client may see; what `topics` names outright is asked for by name.
+func TestATopicThatIsNamedAndMayNotBeSeenIsToldWithThePrincipal(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, localkafka.Options{}, localkafka.Options{})
+	const topicAuthorizationFailed = 29
+	p.a.Fail(localkafka.Fault{API: localkafka.Metadata, Code: topicAuthorizationFailed, Topic: "secret", Times: -1})
+	r := newRunner(t, p, "MirrorSourceConnector", NewSourceConnector())
+	r.start(p.with("topics=secret,missing,secret.*", "refresh.topics.interval.seconds=1"))
+	r.await("the complaint", func() bool {
+		return len(r.log.lines("cannot be seen", "topic=secret", "ANONYMOUS is not allowed to describe", "needs Describe")) == 1
+	})
+	if lines := r.log.lines("cannot be seen", "topic=missing"); len(lines) != 0 {
+		t.Errorf("a topic that does not exist is told as hidden: %v", lines)
+	}
+}
