@@ -36,6 +36,8 @@ func NewClient(cfg *Config, logger *slog.Logger) (*Client, error) {
 	}
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
+	} else if cfg.dialer != nil {
+		cfg.dialer.SetLogger(logger)
 	}
 	return &Client{cfg: cfg, logger: logger, pool: newPool(cfg), controller: -1}, nil
 }

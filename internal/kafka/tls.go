@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -162,7 +164,7 @@ func (s *tlsState) forHost(host string) *tls.Config {
 			options.Intermediates.AddCert(cert)
 		}
 		if _, err := leaf.Verify(options); err != nil {
-			return err
+			return steady(err)
 		}
 		if !s.verifyHost || len(leaf.DNSNames)+len(leaf.IPAddresses) == 0 && leaf.Subject.CommonName == host {
 			return nil
@@ -171,6 +173,25 @@ func (s *tlsState) forHost(host string) *tls.Config {
 	}
 	return config
 }
+
+// steady is an error about a certificate without the present time in its words: what stays the same should read the
+// same, or it is logged again and again.
+func steady(err error) error {
+	invalid, ok := errors.AsType[x509.CertificateInvalidError](err)
+	if !ok || invalid.Reason != x509.Expired {
+		return err
+	}
+	from, to := invalid.Cert.NotBefore.UTC().Format(time.RFC3339), invalid.Cert.NotAfter.UTC().Format(time.RFC3339)
+	return &steadyError{fmt.Sprintf("the certificate of %s has expired or is not yet valid: it is valid from %s to %s", invalid.Cert.Subject, from, to), err}
+}
+
+type steadyError struct {
+	text string
+	err  error
+}
+
+func (e *steadyError) Error() string { return e.text }
+func (e *steadyError) Unwrap() error { return e.err }
 
 // tlsSource reads the stores, and reads them again once a file has changed.
 type tlsSource struct {
@@ -203,13 +224,13 @@ func (s *tlsSource) current(log *slog.Logger) *tlsState {
 	state, err := s.load()
 	if err != nil {
 		s.refused = stamps
-		if log != nil {
+		if log != nil && storeNews.fresh(stamps, false) {
 			log.Error("changed key or trust store cannot be used, the last one stays in use", "key", err.key, "error", err.reason)
 		}
 		return s.state
 	}
 	s.state, s.refused = state, nil
-	if log != nil {
+	if log != nil && storeNews.fresh(stamps, true) {
 		log.Info("key and trust stores were read again after a change")
 	}
 	return state
@@ -289,6 +310,37 @@ func (s *tlsSource) subject() string {
 		return ""
 	}
 	return leaf.Subject.String()
+}
+
+// storeNews is shared by all clients of the process: a worker has dozens with the same stores, and one change of these
+// should be said once.
+var storeNews = newsBoard{said: map[string]string{}}
+
+// newsBoard knows what was said last of which files.
+type newsBoard struct {
+	mu   sync.Mutex
+	said map[string]string
+}
+
+// fresh reports whether it was not said before of these contents of these files that they can or cannot be used.
+func (b *newsBoard) fresh(stamps map[string]fileStamp, usable bool) bool {
+	files := slices.Sorted(maps.Keys(stamps))
+	news := fmt.Sprint(usable)
+	for _, file := range files {
+		if stamp := stamps[file]; stamp.err {
+			news += " none"
+		} else {
+			news += fmt.Sprint(" ", stamp.info.ModTime().UnixNano(), " ", stamp.info.Size())
+		}
+	}
+	key := strings.Join(files, "\n")
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.said[key] == news {
+		return false
+	}
+	b.said[key] = news
+	return true
 }
 
 // fileStamp tells one content of a file from another without reading it. The identity catches files
