@@ -71,9 +71,7 @@ func (g *workerGroup) held(view groupView) map[string][]protocol.ConnectorTaskID
 		for _, connector := range work.Assigned.Connectors {
 			held[id] = append(held[id], protocol.ConnectorTaskID{Connector: connector, Task: -1})
 		}
-		for _, task := range work.Assigned.Tasks {
-			held[id] = append(held[id], task)
-		}
+		held[id] = append(held[id], work.Assigned.Tasks...)
 	}
 	return held
 }
