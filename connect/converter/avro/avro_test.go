@@ -365,6 +365,7 @@ func FuzzAvro(f *testing.F) {
 	f.Add(`{"type":"map","values":["int","string",{"type":"array","items":"long"}]}`, []byte("\x02\x02a\x02\x04hi\x00"))
 	f.Add(`["null",{"type":"long","logicalType":"timestamp-millis","connect.version":1,"connect.name":"org.apache.kafka.connect.data.Timestamp"}]`, []byte{2, 2})
 	f.Add(`{"type":"record","name":"R","fields":[{"name":"a","type":{"type":"bytes","logicalType":"decimal","scale":2}, "default":"\u0001"}]}`, []byte{2, 1})
+	f.Add(`["null",{"type":"record","name":"Union","namespace":"io.confluent.connect.avro","fields":[]}]`, []byte{2})
 	f.Fuzz(func(t *testing.T, schema string, data []byte) {
 		n, err := new(parser).parse(schema)
 		if err != nil {
@@ -379,7 +380,7 @@ func FuzzAvro(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if v == nil {
+		if v == nil || strings.Contains(schema, "Union") { // a record of the name that stands for unions is written as one
 			return
 		}
 		out, err := appendValue(nil, n, s, v)

@@ -64,7 +64,7 @@ func (r *reader) value(n *node, s *connect.Schema) (any, error) {
 		switch {
 		case b.kind == null:
 			return nil, nil
-		case s.Name == unionName && s.Type == connect.Struct:
+		case len(n.branches) != 2 || n.nullBranch() < 0: // others are but optional
 			return r.branch(n, i, s)
 		}
 		n = b

@@ -256,6 +256,7 @@ func FuzzJSONSchema(f *testing.F) {
 	f.Add(`{"$ref":"#/definitions/a","definitions":{"a":{"type":"array","items":{"$ref":"#"}}}}`, `[]`)
 	f.Add(`{"type":"array","connect.type":"map","items":{"type":"object","properties":{"key":{"type":"boolean"},"value":{"type":"number"}}}}`, `[{"key":true,"value":1.5}]`)
 	f.Add(`{"anyOf":[{"type":"string","connect.type":"bytes"},{"type":"boolean"}]}`, `"AQ=="`)
+	f.Add(`{"type":"array","connect.type":"map","items":{"type":"object","properties":{"key":{},"value":{}}}}`, `[{"key":1,"value":[]}]`)
 	f.Fuzz(func(t *testing.T, schema, value string) {
 		s, err := new(Converter).parse(registry.Schema{Text: schema})
 		if err != nil {

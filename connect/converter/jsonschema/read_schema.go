@@ -281,6 +281,9 @@ func (r *schemaReader) array(at place, m javajson.Members, own string) (*connect
 	if inner, ok := items.(javajson.Members); ok && own == "map" && typeOf(inner) == "object" {
 		members, _ := inner.Get("properties").(javajson.Members)
 		keys, err := r.of(place{members.Get("key"), at.document}, 0, false)
+		if err == nil && keys == nil {
+			err = dataError("the key of a map allows everything; Connect's keys need a type", nil)
+		}
 		if err != nil {
 			return nil, err
 		}
