@@ -95,7 +95,7 @@ func Look(ctx context.Context, plan Plan, logger *slog.Logger) (p Preview, err e
 		return p, err
 	}
 	for _, c := range []*cluster{from, to} {
-		if err := need.ofNewTopics(ctx, c); err != nil {
+		if err := need.ofUnseenTopics(ctx, c); err != nil {
 			return p, fmt.Errorf("cluster %s: %w", c.alias, err)
 		}
 	}
@@ -155,31 +155,38 @@ func anyTopic(offsets map[replica.TopicPartition]replica.CommittedOffset, takes 
 // needs collects missing permissions, each once.
 type needs struct {
 	missing map[string]bool
-	// toMake are topics that are not there, and that not everybody may make, by cluster
-	// and name; with what for.
-	toMake map[string]map[string]string
+	// unseen are topics that the cluster does not show, by cluster and name: they are to be
+	// made, which not everybody may.
+	unseen map[string]map[string]wanted
+}
+
+// wanted is what a topic is for, and what must be allowed on it once it is there.
+type wanted struct {
+	purpose     string
+	permissions []kafka.Permission
 }
 
 func newNeeds() needs {
-	return needs{missing: map[string]bool{}, toMake: map[string]map[string]string{}}
+	return needs{missing: map[string]bool{}, unseen: map[string]map[string]wanted{}}
 }
 
-// make wants a topic to be made.
-func (n needs) make(alias, topic string, cluster kafka.Permissions, purpose string) {
-	if cluster.Allows(kafka.MayCreate) {
-		return
+// make wants a topic to be made, and then to be usable.
+func (n needs) make(alias, topic string, purpose string, permissions ...kafka.Permission) {
+	if n.unseen[alias] == nil {
+		n.unseen[alias] = map[string]wanted{}
 	}
-	if n.toMake[alias] == nil {
-		n.toMake[alias] = map[string]string{}
-	}
-	n.toMake[alias][topic] = purpose
+	n.unseen[alias][topic] = wanted{purpose, permissions}
 }
 
-// ofNewTopics asks the cluster about the topics that are to be made.
-func (n needs) ofNewTopics(ctx context.Context, on *cluster) error {
-	refused, err := on.admin.RefusedTopics(ctx, slices.Sorted(maps.Keys(n.toMake[on.alias]))...)
+// ofUnseenTopics asks the cluster about the topics that it does not show.
+func (n needs) ofUnseenTopics(ctx context.Context, on *cluster) error {
+	unseen := n.unseen[on.alias]
+	refused, there, err := on.admin.UnseenTopics(ctx, slices.Sorted(maps.Keys(unseen))...)
 	for _, topic := range refused {
-		n.missing[fmt.Sprintf("cluster %s: CREATE on topic %s, which is not there, %s", on.alias, topic, n.toMake[on.alias][topic])] = true
+		n.missing[fmt.Sprintf("cluster %s: CREATE on topic %s, which cannot be seen, %s", on.alias, topic, unseen[topic].purpose)] = true
+	}
+	for _, topic := range there {
+		n.topic(on.alias, topic, 0, unseen[topic].purpose, unseen[topic].permissions...)
 	}
 	return err
 }
@@ -249,12 +256,12 @@ func (n needs) topic(alias, topic string, may kafka.Permissions, purpose string,
 }
 
 // own wants a topic of the mirror's own to be usable, or to be made.
-func (n needs) own(alias, topic string, cluster kafka.Permissions, topics map[string]kafka.Permissions, purpose string, permissions ...kafka.Permission) {
+func (n needs) own(alias, topic string, topics map[string]kafka.Permissions, purpose string, permissions ...kafka.Permission) {
 	if may, there := topics[topic]; there {
 		n.topic(alias, topic, may, purpose, permissions...)
 		return
 	}
-	n.make(alias, topic, cluster, purpose)
+	n.make(alias, topic, purpose, permissions...)
 }
 
 func (n needs) ofSource(s *settings, cluster kafka.Permissions, topics map[string]kafka.Permissions, mirrored []string) {
@@ -268,7 +275,7 @@ func (n needs) ofSource(s *settings, cluster kafka.Permissions, topics map[strin
 		n.cluster(s.source, cluster, kafka.MayDescribe, "to read ACLs (sync.topic.acls.enabled)")
 	}
 	if s.Bool(emitSyncsKey) && s.syncsOnSource() {
-		n.own(s.source, s.syncsTopic(), cluster, topics, "for offset syncs", kafka.MayRead, kafka.MayWrite)
+		n.own(s.source, s.syncsTopic(), topics, "for offset syncs", kafka.MayRead, kafka.MayWrite)
 	}
 }
 
@@ -277,7 +284,7 @@ func (n needs) ofTarget(s *settings, cluster kafka.Permissions, topics map[strin
 		remote := s.remoteTopic(topic)
 		may, there := topics[remote]
 		if !there {
-			n.make(s.target, remote, cluster, "for the copy of "+topic)
+			n.make(s.target, remote, "for the copy of "+topic, kafka.MayWrite)
 			continue
 		}
 		n.topic(s.target, remote, may, "to write the copy", kafka.MayWrite)
@@ -293,18 +300,18 @@ func (n needs) ofTarget(s *settings, cluster kafka.Permissions, topics map[strin
 		n.cluster(s.target, cluster, kafka.MayAlter, "to copy ACLs (sync.topic.acls.enabled)")
 	}
 	if s.Bool(emitSyncsKey) && !s.syncsOnSource() {
-		n.own(s.target, s.syncsTopic(), cluster, topics, "for offset syncs", kafka.MayRead, kafka.MayWrite)
+		n.own(s.target, s.syncsTopic(), topics, "for offset syncs", kafka.MayRead, kafka.MayWrite)
 	}
 	if plan.Checkpoint != nil {
-		n.own(s.target, s.checkpointsTopic(), cluster, topics, "for checkpoints", kafka.MayRead, kafka.MayWrite)
+		n.own(s.target, s.checkpointsTopic(), topics, "for checkpoints", kafka.MayRead, kafka.MayWrite)
 	}
 	if s.recordPolicy() == recordDeadLetter {
-		n.own(s.target, s.deadLetterTopic(), cluster, topics, "for refused records ("+onRecordErrorKey+")", kafka.MayWrite)
+		n.own(s.target, s.deadLetterTopic(), topics, "for refused records ("+onRecordErrorKey+")", kafka.MayWrite)
 	}
 	if on, err := strconv.ParseBool(cmp.Or(plan.Heartbeat[emitHeartbeats+enabledSuffix], "true")); plan.Heartbeat != nil && (err != nil || on) {
-		n.own(s.target, s.policy.HeartbeatsTopic(), cluster, topics, "for heartbeats ("+emitHeartbeats+enabledSuffix+")", kafka.MayWrite)
+		n.own(s.target, s.policy.HeartbeatsTopic(), topics, "for heartbeats ("+emitHeartbeats+enabledSuffix+")", kafka.MayWrite)
 	}
 	for _, topic := range plan.WorkerTopics {
-		n.own(s.target, topic, cluster, topics, "for the state of the workers", kafka.MayRead, kafka.MayWrite)
+		n.own(s.target, topic, topics, "for the state of the workers", kafka.MayRead, kafka.MayWrite)
 	}
 }

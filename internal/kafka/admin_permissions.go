@@ -105,18 +105,19 @@ func (a *Admin) GroupPermissions(ctx context.Context, ids ...string) (may map[st
 	return may, denied, err
 }
 
-// RefusedTopics gives those of the topics, which do not exist, that this client may not
-// create. The broker is asked to look at the request, not to carry it out.
-func (a *Admin) RefusedTopics(ctx context.Context, names ...string) (refused []string, err error) {
+// UnseenTopics asks about topics that the cluster does not show to this client. Those in
+// refused it may not create; those in there exist, and nothing may be done with them. The
+// broker is asked to look at a request to create them, not to carry it out.
+func (a *Admin) UnseenTopics(ctx context.Context, names ...string) (refused, there []string, err error) {
 	if len(names) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	details := make(map[string]*sarama.TopicDetail, len(names))
 	for _, name := range names {
 		details[name] = &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}
 	}
 	err = a.client.retry(ctx, "asking whether topics may be created", func() error {
-		refused = nil
+		refused, there = nil, nil
 		return a.client.onController(ctx, func(b *sarama.Broker) error {
 			const validateOnly = true
 			resp, err := b.CreateTopics(sarama.NewCreateTopicsRequest(sarama.MaxVersion, details, a.cfg.RequestTimeout, validateOnly))
@@ -127,6 +128,8 @@ func (a *Admin) RefusedTopics(ctx context.Context, names ...string) (refused []s
 				switch result.Err {
 				case sarama.ErrTopicAuthorizationFailed, sarama.ErrClusterAuthorizationFailed:
 					refused = append(refused, name)
+				case sarama.ErrTopicAlreadyExists:
+					there = append(there, name)
 				case sarama.ErrNotController:
 					return a.cfg.answerError(result.Err, result.ErrMsg, OpCreate, name)
 				}
@@ -134,5 +137,5 @@ func (a *Admin) RefusedTopics(ctx context.Context, names ...string) (refused []s
 			return nil
 		})
 	})
-	return refused, err
+	return refused, there, err
 }
