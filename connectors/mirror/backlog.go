@@ -17,6 +17,9 @@ import (
 // bufferMemory is the room in the record lane: the default of the producer's buffer.memory.
 const bufferMemory = 32 << 20
 
+// answersInRoom is how many answers of one partition fit into the room, at least.
+const answersInRoom = 8
+
 const (
 	// curbEvery is how often a task looks at what is on its way.
 	curbEvery = 10 * time.Millisecond

@@ -35,6 +35,10 @@ const (
 func (t *SourceTask) startReading(ctx context.Context, positions map[kafka.TopicPartition]int64, consumer *kafka.Config) {
 	reading := *consumer
 	reading.Consumer.OffsetReset = kafka.OffsetReset{Strategy: "none"}
+	if room := t.traffic.room; room > 0 && !t.lane.batches && len(t.partitions) > 1 {
+		// The producer of records blocks when it is full: one answer must not fill it.
+		reading.Consumer.MaxPartitionFetchBytes = min(reading.Consumer.MaxPartitionFetchBytes, max(int(room/answersInRoom), leastPartitionBytes))
+	}
 	t.fetcher = t.newFetcher(&reading)
 	for tp, at := range positions {
 		p := t.partitions[tp]
