@@ -98,6 +98,10 @@ func javaAndTributaryShareAGroup(t *testing.T, p *pair) {
 	properties := p.group("mixed")
 	java := realkafka.StartJavaConnect(t, properties, realkafka.WithJVM(quickJVM), realkafka.WithName("java-leading"))
 	javaAPI := &api.Client{BaseURL: java.URL()}
+	kafkatest.Await(t, patience, "Java to be in the group, which it answers from", func() (bool, string) {
+		_, err := javaAPI.List(t.Context())
+		return err == nil, fmt.Sprint(err)
+	})
 	tributary := startDistributed(t, properties)
 	awaitRole := func(leading bool) {
 		t.Helper()
