@@ -62,9 +62,6 @@ func (c *Client) open(more ...kgo.Opt) *kgo.Client {
 	return cl
 }
 
-// Seeds is the list of addresses that the client was given, as bootstrap.servers has it.
-func (c *Client) Seeds() string { return strings.Join(c.seeds, ",") }
-
 // Admin gives franz-go's admin client, for what has no helper here.
 func (c *Client) Admin() *kadm.Client { return c.admin }
 
