@@ -119,6 +119,13 @@ func matchingGroups(ctx context.Context, props map[string]string, from *cluster,
 		return nil, err
 	}
 	all = slices.DeleteFunc(all, func(group string) bool { return !groups.ShouldReplicateGroup(group) })
+	// Groups that the configuration names, and that the cluster does not show.
+	hidden := slices.DeleteFunc(listOf(props[replica.GroupsKey]), func(name string) bool { return !plainName(name) || slices.Contains(all, name) })
+	_, denied, err := from.admin.GroupPermissions(ctx, hidden...)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, slices.Collect(maps.Keys(denied))...)
 	slices.Sort(all)
 	committed, failures := make([]map[replica.TopicPartition]replica.CommittedOffset, len(all)), make([]error, len(all))
 	forEach(ctx, all, func(ctx context.Context, i int, group string) {

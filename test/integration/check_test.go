@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+
 	"tributary/connect/cli"
 	"tributary/test/cluster"
 )
@@ -66,4 +68,58 @@ func TestCheckFailsForWhatCouldNotRun(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestCheckNamesWhatIsNotAllowed(t *testing.T) {
+	t.Parallel()
+	orders := map[string]int32{"orders": 1}
+	run := func(source, target *cluster.Kafka) (code int, missing []string) {
+		t.Helper()
+		source.CommitOffset("readers", "orders", 0, 0)
+		before := [2][]string{source.Topics(), target.Topics()}
+		w := cluster.StartArgs(t, cluster.MirrorMaker, cluster.File(t, twoLines(source, target)+asMirror("source")+asMirror("target")+
+			"source->target.topics=orders\nsource->target.groups=readers\nsource->target.sync.group.offsets.enabled=true\ntarget->source.emit.heartbeats.enabled=false\n"), "--check")
+		code = w.ExitCode()
+		requireEqual(t, "topics of both clusters", before, [2][]string{source.Topics(), target.Topics()})
+		for _, line := range w.Log.Lines("    cluster ") {
+			missing = append(missing, strings.TrimSpace(line))
+		}
+		return code, missing
+	}
+
+	code, missing := run(restricted(t, orders), restricted(t, nil))
+	requireEqual(t, "exit code", cli.ExitFailed, code)
+	requireEqual(t, "what is missing", []string{
+		"cluster source: CREATE on topic mm2-offset-syncs.target.internal, which cannot be seen, for offset syncs",
+		"cluster source: DESCRIBE on group readers, to translate its positions",
+		"cluster source: DESCRIBE on the cluster, to read ACLs (sync.topic.acls.enabled)",
+		"cluster source: READ on topic orders, to mirror it",
+		"cluster target: ALTER on the cluster, to copy ACLs (sync.topic.acls.enabled)",
+		"cluster target: CREATE on topic heartbeats, which cannot be seen, for heartbeats (emit.heartbeats.enabled)",
+		"cluster target: CREATE on topic mm2-configs.source.internal, which cannot be seen, for the state of the workers",
+		"cluster target: CREATE on topic mm2-offsets.source.internal, which cannot be seen, for the state of the workers",
+		"cluster target: CREATE on topic mm2-status.source.internal, which cannot be seen, for the state of the workers",
+		"cluster target: CREATE on topic source.checkpoints.internal, which cannot be seen, for checkpoints",
+		"cluster target: READ on group readers, to commit translated positions (sync.group.offsets.enabled)",
+		"cluster target: READ on group source-mm2, to join the group of workers",
+	}, missing)
+
+	// All of it, the creation of topics by their prefixes.
+	onCluster := func(operation kadm.ACLOperation) *kadm.ACLBuilder {
+		return kadm.NewACLs().Clusters().Operations(operation)
+	}
+	code, missing = run(restricted(t, orders, mayUse("orders", "readers", "mm2-"), onCluster(kadm.OpDescribe)),
+		restricted(t, nil, mayUse("mm2-", "source-mm2", "source.", "readers", "heartbeats"), onCluster(kadm.OpAlter)))
+	requireEqual(t, "exit code", cli.ExitOK, code)
+	requireEqual(t, "what is missing", []string(nil), missing)
+
+	// A group on each side, and a topic that is there and cannot be seen.
+	target := restricted(t, map[string]int32{"heartbeats": 1}, mayUse("mm2-", "source-mm2", "source."), kadm.NewACLs().Topics("heartbeats").Operations(kadm.OpCreate), onCluster(kadm.OpAlter))
+	code, missing = run(restricted(t, orders, mayUse("orders", "mm2-"), onCluster(kadm.OpDescribe)), target)
+	requireEqual(t, "exit code", cli.ExitFailed, code)
+	requireEqual(t, "what is missing", []string{
+		"cluster source: DESCRIBE on group readers, to translate its positions",
+		"cluster target: READ on group readers, to commit translated positions (sync.group.offsets.enabled)",
+		"cluster target: WRITE on topic heartbeats, for heartbeats (emit.heartbeats.enabled)",
+	}, missing)
 }
