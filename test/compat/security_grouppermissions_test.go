@@ -11,6 +11,7 @@ import (
 
 	"tributary/api"
 	"tributary/test/cluster/kafkatest"
+	"tributary/test/cluster/realkafka"
 )
 
 // workerProperties are those of a worker group on a guarded broker, whose workers are a user, clients of connectors
@@ -30,6 +31,19 @@ func (g *guarded) workerProperties(group, user string) map[string]string {
 		p[prefix+"sasl.jaas.config"] = login(plainModule, user, "right")
 	}
 	return p
+}
+
+// Groups of one worker each, with exactly the documented permissions or all but one of them.
+func TestTheDocumentedPermissionsOfAWorkerGroupAreEnoughAndEachLackIsNamed(t *testing.T) {
+	realkafka.Require(t)
+	g := startGuarded(t, "kafka", "bob")
+	all := documentedPermissions(t)
+	t.Run("the group", func(t *testing.T) {
+		groupPermissions(t, g, of(t, all, "the principal of the worker's own properties:"))
+	})
+	t.Run("its connectors", func(t *testing.T) {
+		connectorPermissions(t, g, of(t, all, "A source connector:"), of(t, all, "A sink connector:"))
+	})
 }
 
 // groupPermissions starts groups of one worker each, with exactly the documented permissions or all but one of them.
