@@ -37,7 +37,7 @@ func (*Boolean) ToConnectData(_ string, _ []connect.Header, data []byte) (*conne
 	case data == nil:
 		return connect.OptionalBooleanSchema, nil, nil
 	case len(data) != 1 || data[0] > 1:
-		return nil, nil, dataError(fmt.Errorf("there is not one byte of 0 or 1, but %x", data[:min(len(data), 8)]), "Failed to deserialize boolean")
+		return nil, nil, dataError(fmt.Errorf("there is not one byte of 0 or 1, but %x", data[:min(len(data), 8)]), "Failed to deserialize boolean: ")
 	}
 	return connect.OptionalBooleanSchema, data[0] == 1, nil
 }

@@ -68,7 +68,7 @@ func (n *number[T]) ToConnectData(_ string, _ []connect.Header, data []byte) (*c
 		return n.schema, nil, nil
 	}
 	if len(data) != n.size {
-		return nil, nil, dataError(fmt.Errorf("there are %d bytes, not %d", len(data), n.size), "Failed to deserialize "+n.name)
+		return nil, nil, dataError(fmt.Errorf("there are %d bytes, not %d", len(data), n.size), "Failed to deserialize "+n.name+": ")
 	}
 	var bits uint64
 	for _, b := range data {

@@ -35,7 +35,7 @@ func build() (err error) {
 		return err
 	}
 	compile := exec.Command("go", "build", "-o", binaries+string(filepath.Separator),
-		"tributary/cmd/connect-mirror-maker", "tributary/cmd/connect-distributed")
+		"tributary/cmd/connect-mirror-maker", "tributary/cmd/connect-distributed", "tributary/cmd/connect-standalone")
 	compile.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := compile.CombinedOutput(); err != nil {
 		os.RemoveAll(binaries)
