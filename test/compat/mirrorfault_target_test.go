@@ -100,3 +100,84 @@ func rightsAreMissing(t *testing.T, f *faults) {
 		f.awaitMetric("stuck_partitions", name, 0)
 	}
 }
+
+// targetTopicsAreNotAsTheyWere: a copy that is deleted is made anew, and filled anew if refill.on.target.loss says so;
+// one with fewer partitions is grown; one with more is left as it is, and that is said.
+func targetTopicsAreNotAsTheyWere(t *testing.T, f *faults) {
+	f.src.CreateTopic("gone", 2, map[string]string{"retention.ms": "-1"})
+	f.src.CreateTopic("few", 3, nil)
+	f.src.CreateTopic("many", 1, nil)
+	f.write("gone", 0, "0", "1")
+	f.write("gone", 1, "a")
+	for partition := range int32(3) {
+		f.write("few", partition, "0")
+	}
+	f.write("many", 0, "0")
+	refills := map[string]bool{}
+	for lane, keys := range lanes {
+		for _, refill := range []bool{false, true} {
+			name := fmt.Sprintf("%s-refill-%t", lane, refill)
+			refills[name] = refill
+			f.dst.CreateTopic(name+".few", 1, nil)
+			f.dst.CreateTopic(name+".many", 3, nil)
+			f.mirror(name, "gone,few,many", keys, map[string]string{"refill.on.target.loss": fmt.Sprint(refill)})
+		}
+	}
+	for name := range refills {
+		f.awaitValues(name+".gone", 0, "0", "1")
+		f.awaitValues(name+".gone", 1, "a")
+		for partition := range int32(3) {
+			f.awaitValues(name+".few", partition, "0")
+		}
+		f.awaitLine("INFO", "["+name+"]", "Added partitions to a remote topic", "topic="+name+".few", "partitions=3", "before=1")
+		f.awaitValues(name+".many", 0, "0")
+		f.awaitLine("WARN", "["+name+"]", "The remote topic has more partitions than its source topic", "topic=many")
+		f.awaitPage(name, "the surplus", func(p api.Replication) bool {
+			return slices.ContainsFunc(p.Troubles, func(text string) bool {
+				return strings.Contains(text, "The remote topic "+name+".many has 2 partitions more than its source topic")
+			})
+		})
+		f.awaitMetric("surplus_partitions", name, 2)
+		if n := f.dst.Partitions(name + ".many"); n != 3 {
+			t.Errorf("%s.many has %d partitions now, want the 3 that it had", name, n)
+		}
+	}
+	if _, err := f.src.Admin().UpdatePartitions(t.Context(), 4, "few"); err != nil {
+		t.Fatal(err)
+	}
+	f.src.AwaitTopic("few", patience)
+	f.src = kafkatest.Dial(t, f.p.source.Bootstrap())
+	f.write("few", 3, "0")
+	for name := range refills {
+		f.awaitValues(name+".few", 3, "0")
+		f.dst.DeleteTopic(name + ".gone")
+	}
+	for name, refill := range refills {
+		f.awaitLine("WARN", "["+name+"]", "A remote topic was deleted and made anew", "topic=gone", fmt.Sprintf("refill.on.target.loss=%t", refill))
+		kafkatest.Await(t, patience, name+".gone to be as it was", func() (bool, string) {
+			if !slices.Contains(f.dst.Topics(), name+".gone") {
+				return false, "not there"
+			}
+			got := f.dst.TopicOverrides(name + ".gone")
+			return f.dst.Partitions(name+".gone") == 2 && got["retention.ms"] == "-1", fmt.Sprint(got)
+		})
+		if refill {
+			kafkatest.Await(t, patience, name+".gone to be filled", func() (bool, string) {
+				got := f.values(name+".gone", 0)
+				return len(got) > 0 && got[len(got)-1] == "1", fmt.Sprintf("%q", got)
+			})
+		}
+	}
+	f.write("gone", 0, "2")
+	f.write("gone", 1, "b")
+	for name, refill := range refills {
+		want := map[int32][]string{0: {"2"}, 1: {"b"}}
+		if refill {
+			want = map[int32][]string{0: {"0", "1", "2"}, 1: {"a", "b"}}
+		}
+		for partition, values := range want {
+			f.awaitValues(name+".gone", partition, values...)
+		}
+		f.awaitRow(name, "gone", 0, "no lag", even(3))
+	}
+}

@@ -51,6 +51,7 @@ func TestMirrorsMeetFaults(t *testing.T) {
 			run  func(*testing.T, *faults)
 		}{
 			{"rights are missing", rightsAreMissing},
+			{"topics of the target are not as they were", targetTopicsAreNotAsTheyWere},
 			{"settings are carried by difference", settingsAreCarriedByDifference},
 			{"one cluster is source and target", oneClusterIsSourceAndTarget},
 			{"new topics restart few tasks", newTopicsRestartFewTasks},
