@@ -36,7 +36,8 @@ public final class WorkerProcess {
     /** How long a program may take to end once asked; then it is killed, and the test fails. */
     private static final Duration STOP = Duration.ofMinutes(1);
     private static final String DEFAULT = "tributary.default.";
-    private static final Pattern ADVERTISED = Pattern.compile("REST server advertises url=\"?(\\S+?)\"?(?:\\s|$)");
+    /** Where clients are served; workers may advertise another address to each other. */
+    private static final Pattern LISTENING = Pattern.compile("REST server listening listener=\\S+ address=(\\S+)");
     private static final AtomicInteger COUNT = new AtomicInteger();
     private static final Set<Process> RUNNING = ConcurrentHashMap.newKeySet();
 
@@ -143,9 +144,9 @@ public final class WorkerProcess {
         long deadline = System.nanoTime() + START.toNanos();
         while (process.isAlive() && System.nanoTime() < deadline) {
             try (Stream<String> lines = Files.lines(log)) {
-                Matcher match = lines.map(ADVERTISED::matcher).filter(Matcher::find).findFirst().orElse(null);
+                Matcher match = lines.map(LISTENING::matcher).filter(Matcher::find).findFirst().orElse(null);
                 if (match != null) {
-                    return URI.create(match.group(1).endsWith("/") ? match.group(1) : match.group(1) + "/");
+                    return URI.create("http://" + match.group(1) + "/");
                 }
                 TimeUnit.MILLISECONDS.sleep(20);
             } catch (IOException | InterruptedException e) {

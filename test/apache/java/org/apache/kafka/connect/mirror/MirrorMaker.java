@@ -18,6 +18,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -44,8 +45,16 @@ public class MirrorMaker {
         this.properties = props;
     }
 
+    /**
+     * Starts the program. With the switch for Java's internal REST API, listeners would take requests of other nodes
+     * alone, and nothing could be asked here; without it the nodes work together all the same.
+     */
     public void start() {
-        process = WorkerProcess.start("connect-mirror-maker", "mirror-maker", properties);
+        Map<String, String> text = new HashMap<>(properties);
+        if (Boolean.parseBoolean(text.remove("dedicated.mode.enable.internal.rest"))) {
+            text.put("rest.advertised.host.name", "127.0.0.1");
+        }
+        process = WorkerProcess.start("connect-mirror-maker", "mirror-maker", text);
     }
 
     public void stop() {
