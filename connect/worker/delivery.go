@@ -104,6 +104,7 @@ func (d *delivery) take(free []*entry, n int) []*entry {
 	for _, e := range free {
 		if e.done == nil {
 			e.done = func(md kafka.Metadata, err error) { d.complete(e, md, err) }
+			e.stale = func() bool { return d.isDropped(e) }
 		}
 	}
 	return free
@@ -136,6 +137,7 @@ func (d *delivery) send(ctx context.Context, e *entry) error {
 	d.tracker.submit(e)
 	d.inFlight++
 	d.mu.Unlock()
+	e.out.Stale = e.stale
 	for {
 		err := d.producer.Send(ctx, &e.out, e.done)
 		if err == nil {

@@ -46,6 +46,13 @@ func (d *delivery) isRewoundLocked(record *connect.SourceRecord) bool {
 	return len(d.rewound) > 0 && p != nil && d.rewound[p.Key()] == p
 }
 
+// isDropped reports whether the partition of e was rewound since e was submitted.
+func (d *delivery) isDropped(e *entry) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return e.dropped
+}
+
 // forget resolves an entry that was dropped.
 func (d *delivery) forget(e *entry) {
 	d.mu.Lock()

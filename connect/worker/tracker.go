@@ -15,6 +15,8 @@ type entry struct {
 	// done is what the producer calls; it belongs to the entry for good, so that a
 	// record costs no closure.
 	done func(kafka.Metadata, error)
+	// stale is what a producer asks before it writes the record, see kafka.Record; likewise.
+	stale func() bool
 
 	queue *queue
 	seq   uint64

@@ -1,5 +1,7 @@
 package kafka
 
+import "errors"
+
 // NoTimestamp is the timestamp of a record that has none.
 const NoTimestamp int64 = -1
 
@@ -35,7 +37,13 @@ type Record struct {
 	// Batch makes this a whole batch to be written, for producers that take them: Topic and
 	// Partition say where to, the rest does not count.
 	Batch *Batch
+	// Stale, if set, is asked by producers of whole batches when the record takes its place
+	// behind others, with their lock held: a stale one is not written and done with ErrStale.
+	Stale func() bool
 }
+
+// ErrStale is given to a record that was not to be written any more.
+var ErrStale = errors.New("the record was not to be written any more")
 
 // Metadata says where a record was stored.
 type Metadata struct {

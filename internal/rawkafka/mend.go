@@ -101,6 +101,7 @@ func (s *Sender) giveUp(st *stream, err error) []*parcel {
 		s.txn.Fail(err)
 	} else {
 		s.forgetIdentity(st) // what was numbered and is not stored leaves a gap
+		st.settling = make(chan struct{})
 	}
 	return st.end(err)
 }

@@ -15,7 +15,7 @@ type Producer struct{ *Sender }
 // partition to its key. It does not block but to look up partitions. When it returns nil, done is called once, as
 // Outgoing.Done is; done may be nil.
 func (p Producer) Send(ctx context.Context, rec *kafka.Record, done func(kafka.Metadata, error)) error {
-	o := &Outgoing{TopicPartition: kafka.TopicPartition{Topic: rec.Topic, Partition: rec.Partition}}
+	o := &Outgoing{TopicPartition: kafka.TopicPartition{Topic: rec.Topic, Partition: rec.Partition}, Stale: rec.Stale}
 	if rec.Batch != nil {
 		o.Data, o.Own = rec.Batch.Data, rec.Batch.Own
 	} else if err := p.pack(ctx, rec, o); err != nil {

@@ -66,18 +66,46 @@ func NewSender(client *kafka.Client, cfg *kafka.Config, logger *slog.Logger) *Se
 	return s
 }
 
-// Send hands a batch over and returns at once. When it returns an error, Done is never called.
+// Send hands a batch over; it waits for no more than the Done of batches before it that are given up. When it returns an
+// error, Done is never called.
 func (s *Sender) Send(o *Outgoing) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.usable(); err != nil {
-		return err
+	st, err := s.settled(o.TopicPartition)
+	stale := err == nil && o.Stale != nil && o.Stale()
+	if err == nil && !stale {
+		s.put(st, o)
 	}
-	st := s.streams[o.TopicPartition]
-	if st == nil {
-		st = &stream{TopicPartition: o.TopicPartition, leader: -1, id: noIdentity, bundleLimit: bundleBytes}
-		s.streams[o.TopicPartition] = st
+	s.mu.Unlock()
+	if stale {
+		o.Done(Outcome{Err: kafka.ErrStale})
 	}
+	return err
+}
+
+// settled returns the stream of a partition when all is told that was given up of it. The lock is held, but not all the
+// time.
+func (s *Sender) settled(tp kafka.TopicPartition) (*stream, error) {
+	for {
+		if err := s.usable(); err != nil {
+			return nil, err
+		}
+		st := s.streams[tp]
+		if st == nil {
+			st = &stream{TopicPartition: tp, leader: -1, id: noIdentity, bundleLimit: bundleBytes}
+			s.streams[tp] = st
+		}
+		settling := st.settling
+		if settling == nil {
+			return st, nil
+		}
+		s.mu.Unlock()
+		<-settling
+		s.mu.Lock()
+	}
+}
+
+// put gives a batch its place behind the others of its partition. The lock is held.
+func (s *Sender) put(st *stream, o *Outgoing) {
 	o.whole = parcel{of: o, data: o.Data, created: time.Now(), id: noIdentity}
 	o.parcels = 1
 	st.parcels = append(st.parcels, &o.whole)
@@ -86,7 +114,6 @@ func (s *Sender) Send(o *Outgoing) error {
 	}
 	s.unfinished++
 	s.schedule(st)
-	return nil
 }
 
 // usable says why nothing may be sent now. The lock is held.
@@ -139,6 +166,14 @@ func (s *Sender) handle(results []result) {
 	s.mu.Unlock()
 	for _, p := range told {
 		s.tell(p)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range results {
+		if st := r.stream; st.settling != nil {
+			close(st.settling)
+			st.settling = nil
+		}
 	}
 }
 

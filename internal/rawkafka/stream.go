@@ -18,6 +18,8 @@ type Outgoing struct {
 	// Own, if set, makes a copy of Data and gives Data back, see kafka.Batch. It is called at most once, with locks held,
 	// when the partition does not take the batch for now.
 	Own func() []byte
+	// Stale is kafka.Record's.
+	Stale func() bool
 	// Done is called once, on a goroutine of the sender, in the order of sending within a partition. It must
 	// return soon, and not call Flush, Commit, Abort or Close.
 	Done func(Outcome)
@@ -118,6 +120,10 @@ type stream struct {
 	logged   string
 
 	round int // the transaction that the partition was last added to
+
+	// settling is closed once all that was given up is told of, nil when nothing is: what comes meanwhile waits for it,
+	// so that it can be known to be stale.
+	settling chan struct{}
 
 	bundleLimit int // the most that a bundle may have, as the target's max.message.bytes was found to be
 }
