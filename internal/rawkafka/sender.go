@@ -91,7 +91,7 @@ func (s *Sender) settled(tp kafka.TopicPartition) (*stream, error) {
 		}
 		st := s.streams[tp]
 		if st == nil {
-			st = &stream{TopicPartition: tp, leader: -1, id: noIdentity, bundleLimit: bundleBytes}
+			st = &stream{TopicPartition: tp, leader: -1, id: noIdentity, bundleLimit: bundleBytes, transactional: s.transactional(), proven: s.transactional()}
 			s.streams[tp] = st
 		}
 		settling := st.settling

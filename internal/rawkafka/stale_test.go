@@ -55,3 +55,35 @@ func TestNothingOvertakesABatchThatIsGivenUp(t *testing.T) {
 		t.Errorf("%d records were stored", len(got))
 	}
 }
+
+// Brokers take any first number from a producer they do not know: until one parcel is stored, none flies behind another.
+func TestTheFirstParcelOfAnIdentityFliesAlone(t *testing.T) {
+	st := &stream{id: noIdentity, bundleLimit: bundleBytes}
+	for range 3 {
+		st.parcels = append(st.parcels, &parcel{data: mustEncode(t, []kafka.Record{{Timestamp: 1}}, 0), id: noIdentity})
+	}
+	fly := func() *parcel {
+		p := st.next()
+		if p != nil {
+			st.takeOff(p)
+			st.number(p, identity{7, 0})
+		}
+		return p
+	}
+	first := fly()
+	if first != st.parcels[0] || fly() != nil {
+		t.Fatal("not the first parcel alone is sent")
+	}
+	st.landed(first, 0, nil)
+	if fly() != st.parcels[1] || fly() != st.parcels[2] {
+		t.Fatal("the others do not follow once it is stored")
+	}
+	for _, p := range st.parcels[1:] {
+		st.landed(p, -1, errOutOfOrderSequence)
+	}
+	st.refused, st.failure = nil, nil
+	st.renumber()
+	if fly() != st.parcels[1] || fly() != nil {
+		t.Fatal("under another identity not the first parcel alone is sent")
+	}
+}

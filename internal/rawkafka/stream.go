@@ -102,17 +102,23 @@ func (p *parcel) size() int {
 //	C. A parcel is sent again with its old number, unless it is certain that no attempt can still be stored.
 //	D. Parcels become a bundle before they have numbers. It is sent again as it is, or taken apart once it is
 //	   certain that it was not stored.
+//	E. Until the partition has stored something of an identity, one parcel flies at a time: brokers take any first
+//	   number from a producer they do not know, so what follows a refused first one would be stored. In a
+//	   transaction that does not matter: it is aborted.
 type stream struct {
 	kafka.TopicPartition
-	leader  int32 // -1 while not known
-	parcels []*parcel
-	flying  int
+	leader int32 // -1 while not known
+	// transactional says that the sender is.
+	transactional bool
+	parcels       []*parcel
+	flying        int
 	// refused is the first parcel of those in flight that was not stored, failure why.
 	refused *parcel
 	failure error
 
 	id       identity
 	sequence int32 // of the next record to be numbered
+	proven   bool  // something of this identity is stored, or need not be (E)
 
 	state    streamState
 	failures int
@@ -138,7 +144,7 @@ const (
 
 // next returns the parcel to send next, nil when there is none at present.
 func (st *stream) next() *parcel {
-	if st.refused != nil || st.flying >= maxUnacknowledged {
+	if st.refused != nil || st.flying >= maxUnacknowledged || st.flying > 0 && !st.proven {
 		return nil
 	}
 	for _, p := range st.parcels {
@@ -160,7 +166,7 @@ func (st *stream) landed(p *parcel, base int64, err error) {
 	p.flying = false
 	st.flying--
 	if err == nil {
-		p.stored, p.base = true, base
+		p.stored, p.base, st.proven = true, base, true
 		return
 	}
 	if st.refused == nil || st.before(p, st.refused) {
@@ -196,7 +202,7 @@ func (st *stream) number(p *parcel, id identity) {
 		return
 	}
 	if st.id != id {
-		st.id, st.sequence = id, 0
+		st.id, st.sequence, st.proven = id, 0, st.transactional
 	}
 	p.numbered, p.stamped, p.id, p.sequence = true, false, id, st.sequence
 	st.sequence = nextSequence(st.sequence, p.records())
@@ -228,7 +234,7 @@ func (p *parcel) own() {
 
 // renumber lets all parcels be numbered anew, by another identity. Nothing may be flying.
 func (st *stream) renumber() {
-	st.id, st.sequence = noIdentity, 0
+	st.id, st.sequence, st.proven = noIdentity, 0, st.transactional
 	for _, p := range st.parcels {
 		p.numbered = false
 	}
