@@ -50,6 +50,7 @@ func TestMirrorsMeetFaults(t *testing.T) {
 			name string
 			run  func(*testing.T, *faults)
 		}{
+			{"the target refuses a record", targetRefusesARecord},
 			{"rights are missing", rightsAreMissing},
 			{"topics of the target are not as they were", targetTopicsAreNotAsTheyWere},
 			{"settings are carried by difference", settingsAreCarriedByDifference},

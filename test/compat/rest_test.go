@@ -309,8 +309,18 @@ func ask(t *testing.T, base, line string) (status int, body []byte) {
 	return status, body
 }
 
-// exchange is ask with the headers of the answer.
+// exchange is ask with the headers of the answer. A worker that cannot tell yet, because configurations or the group
+// are changing, is asked again, as it wants to be.
 func exchange(t *testing.T, base, line string) (status int, headers http.Header, body []byte) {
+	t.Helper()
+	kafkatest.Await(t, patience, line, func() (bool, string) {
+		status, headers, body = exchangeOnce(t, base, line)
+		return status != http.StatusConflict || !bytes.Contains(body, []byte("momentarily")), string(body)
+	})
+	return status, headers, body
+}
+
+func exchangeOnce(t *testing.T, base, line string) (status int, headers http.Header, body []byte) {
 	t.Helper()
 	header := http.Header{}
 	for strings.HasPrefix(line, `with "`) {
