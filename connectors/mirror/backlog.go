@@ -66,6 +66,7 @@ type traffic struct {
 	busy   map[*sourcePartition]struct{}
 	curbed map[*sourcePartition]bool
 	looked time.Time
+	unseen int64 // bytes handed out since
 }
 
 // newTraffic reads how much room there is.
@@ -88,6 +89,7 @@ func (f *traffic) sent(chosen []portion, now time.Time) (bytes int64) {
 		size := sizeOfAll(chosen[i : i+1])
 		bytes += size
 		if f.room > 0 {
+			f.unseen += size
 			p.partition.backlog.hand(behind(&p.records[len(p.records)-1]), size, now)
 			f.busy[p.partition] = struct{}{}
 		}
@@ -125,13 +127,19 @@ func (f *traffic) judge() (curb, free []*sourcePartition) {
 	return curb, free
 }
 
+// due says whether to look again: some time has passed, or so much was handed out that the next answer of a partition might
+// not fit. In the record lane what does not fit blocks the task.
+func (f *traffic) due(now time.Time) bool {
+	return now.Sub(f.looked) >= curbEvery || f.unseen >= f.room/(2*answersInRoom)
+}
+
 // curb holds back the partitions that crowd out others, and lets them go on.
 func (t *SourceTask) curb(now time.Time) {
 	f := &t.traffic
-	if len(t.partitions) < 2 || len(f.busy) == 0 && len(f.curbed) == 0 || now.Sub(f.looked) < curbEvery {
+	if len(t.partitions) < 2 || len(f.busy) == 0 && len(f.curbed) == 0 || !f.due(now) {
 		return
 	}
-	f.looked = now
+	f.looked, f.unseen = now, 0
 	curb, free := f.judge()
 	for _, p := range curb {
 		if p.gate != nil || p.finished || p.adrift || p.refused != nil || p.probing {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tributary/internal/kafka"
 )
 
 func TestWhoFillsTheRoomIsHeldBack(t *testing.T) {
@@ -73,5 +75,23 @@ func (f *traffic) judgeAll() {
 		for _, p := range free {
 			delete(f.curbed, p)
 		}
+	}
+}
+
+// Between two looks no more may be handed out than the room has left for the answer of one partition.
+func TestTheRoomIsLookedAtAgainBeforeItCanBeFull(t *testing.T) {
+	now := time.Unix(1, 0)
+	f := traffic{room: 1600, busy: map[*sourcePartition]struct{}{}, looked: now}
+	p := &sourcePartition{}
+	hand := func(bytes int) {
+		f.sent([]portion{{partition: p, records: []kafka.Record{{Value: make([]byte, bytes)}}}}, now)
+	}
+	hand(99)
+	if f.due(now) || !f.due(now.Add(curbEvery)) {
+		t.Error("a little is looked at after some time, and not before")
+	}
+	hand(1)
+	if !f.due(now) {
+		t.Error("a sixteenth of the room is not looked at at once")
 	}
 }
