@@ -25,7 +25,7 @@ type options struct {
 	Only       []string `json:"only" env:"BENCH_ONLY" enum:"${scenarios}" default:"${byDefault}" help:"Scenarios to measure: ${enum}."`
 	Tools      []string `json:"tools" env:"BENCH_TOOLS" enum:"java,tributary" default:"java,tributary" help:"Tools to measure: ${enum}."`
 	Seconds    int      `json:"seconds" env:"BENCH_SECONDS" default:"20" help:"How long latency and idle are measured."`
-	BatchBytes int32    `json:"batchBytes" env:"BENCH_BATCH_BYTES" default:"16384" help:"Largest batch of the filled topics before compression; the default is the Java producer's."`
+	BatchBytes int32    `json:"batchBytes" env:"BENCH_BATCH_BYTES" default:"16384" help:"Largest batch of the filled topics, after compression; the default is the Java producer's."`
 	Connectors int      `json:"connectors" env:"BENCH_CONNECTORS" default:"1000" help:"Connectors on Tributary's group of workers."`
 	// A Java group of a thousand does not fit beside the brokers.
 	JavaConnectors int               `json:"javaConnectors" env:"BENCH_JAVA_CONNECTORS" default:"50" help:"Connectors on Java's group of workers."`
