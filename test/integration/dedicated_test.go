@@ -208,21 +208,36 @@ func TestTheAPIOfADedicatedMirrorMaker(t *testing.T) {
 	requireText(t, refusal.Message, "source", "elsewhere")
 }
 
-func TestATakenDefaultPortIsSaidAndCostsNothingElse(t *testing.T) {
+func TestATakenDefaultPortIsSaidAndTheAPIIsAtAnother(t *testing.T) {
 	t.Parallel()
 	// Somebody has the port: this test, or whoever had it before.
 	if taken, err := net.Listen("tcp", "127.0.0.1:8083"); err == nil {
 		t.Cleanup(func() { _ = taken.Close() })
 	}
-	source, target := startPair(t, map[string]int32{"orders": 1})
-	source.Produce("orders", cluster.Numbered(0, 10, 1)...)
-	w := cluster.Start(t, cluster.MirrorMaker, twoLines(source, target))
+	for name, internal := range map[string]struct{ file, advice, other string }{
+		"by default":         {"", "Set listeners to choose where", "for other nodes"},
+		"with Java's switch": {"dedicated.mode.enable.internal.rest=true\nlisteners=http://localhost:0\n", "listeners is for other nodes; without that key", "Set listeners"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			source, target := startPair(t, map[string]int32{"orders": 1})
+			source.Produce("orders", cluster.Numbered(0, 10, 1)...)
+			w := cluster.Start(t, cluster.MirrorMaker, twoLines(source, target)+internal.file)
 
-	awaitMirror(t, source, target, "orders")
+			awaitMirror(t, source, target, "orders")
 
-	line := w.Log.Await("REST API", "taken")
-	requireText(t, line, "WARN", "8083", "listeners", "without the API")
-	requireLines(t, w.Log, 0, "REST server listening listener=")
+			line := w.Log.Await("REST API", "taken")
+			requireText(t, line, "WARN", "http://127.0.0.1:8083", "instead="+w.URL(), internal.advice)
+			if strings.Contains(line, internal.other) {
+				t.Errorf("the advice is for others: %s", line)
+			}
+			status, err := w.API().Status(t.Context(), sourceConnector)
+			if err != nil {
+				t.Fatal(err)
+			}
+			requireEqual(t, "state", "RUNNING", status.Connector.State)
+		})
+	}
 }
 
 func TestATakenPortThatTheFileNamesIsAnError(t *testing.T) {

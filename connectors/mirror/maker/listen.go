@@ -131,8 +131,8 @@ func isOwn(own []net.Addr, addr netip.Addr) bool {
 	return false
 }
 
-// listen starts the REST server. Where the user named no listener, a port that is
-// taken costs the API for clients and nothing else.
+// listen starts the REST server. Where the user named no listener and the port is taken,
+// the API for clients is at any other.
 func (m *mirrorMaker) listen() error {
 	advertised, err := m.advertised()
 	if err != nil {
@@ -163,14 +163,20 @@ func (m *mirrorMaker) listen() error {
 	}
 	err = open()
 	if errors.Is(err, syscall.EADDRINUSE) && !l.named {
-		m.log.Warn("The port of the REST API is taken by another process: going on without the API. Set listeners to have it elsewhere", "listener", defaultListener)
-		l.public = []string{}
-		if len(l.peers) == 0 {
-			l.peers = []string{anyPort} // which tells this process from others on the machine
+		l.public = []string{anyPort}
+		if err = open(); err == nil {
+			m.log.Warn("The port of the REST API is taken by another process: this one's is at another. "+m.choosing(), "listener", defaultListener, "instead", m.process.Server.URLs()[0])
 		}
-		err = open()
 	}
 	return err
+}
+
+// choosing says how the user can choose where the API for clients is.
+func (m *mirrorMaker) choosing() string {
+	if internal, _ := m.config.TopLevel(internalREST); isTrue(internal) {
+		return "With " + internalREST + "=true, listeners is for other nodes; without that key it is where the API is, and nodes work together all the same"
+	}
+	return "Set listeners to choose where"
 }
 
 func (m *mirrorMaker) advertised() (rest.Advertised, error) {

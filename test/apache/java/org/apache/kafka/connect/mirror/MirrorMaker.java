@@ -18,7 +18,6 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -27,7 +26,8 @@ import tributary.apache.WorkerProcess;
 
 /**
  * Stands before the class of this name in MirrorMaker's jar: the dedicated mode is a Tributary process here. What
- * tests ask of the herders in this JVM is asked over the REST API of the flow.
+ * tests ask of the herders in this JVM is asked over the REST API of the flow, which every node has for clients on its
+ * machine, also when listeners is for other nodes alone.
  */
 public class MirrorMaker {
     public static final List<Class<?>> CONNECTOR_CLASSES =
@@ -45,16 +45,8 @@ public class MirrorMaker {
         this.properties = props;
     }
 
-    /**
-     * Starts the program. With the switch for Java's internal REST API, listeners would take requests of other nodes
-     * alone, and nothing could be asked here; without it the nodes work together all the same.
-     */
     public void start() {
-        Map<String, String> text = new HashMap<>(properties);
-        if (Boolean.parseBoolean(text.remove("dedicated.mode.enable.internal.rest"))) {
-            text.put("rest.advertised.host.name", "127.0.0.1");
-        }
-        process = WorkerProcess.start("connect-mirror-maker", "mirror-maker", text);
+        process = WorkerProcess.start("connect-mirror-maker", "mirror-maker", properties);
     }
 
     public void stop() {
