@@ -23,6 +23,8 @@ type Fetcher struct {
 	client *Client
 	cfg    *Config
 	logger *slog.Logger
+	// notices are of single partitions.
+	notices *Notices
 	// pullers makes the puller for a broker.
 	pullers func(node int32) Puller
 
@@ -147,7 +149,7 @@ func NewFetcherOf(c *Client, cfg *Config, logger *slog.Logger, pullers func(node
 	}
 	run, cancel := context.WithCancel(context.Background())
 	f := &Fetcher{
-		client: c, cfg: cfg, logger: logger, pullers: pullers, run: run, cancel: cancel,
+		client: c, cfg: cfg, logger: logger, notices: NewNotices(logger, c.Bootstrap()), pullers: pullers, run: run, cancel: cancel,
 		parts:    make(map[TopicPartition]*part),
 		brokers:  make(map[int32]*brokerFetcher),
 		outages:  make(map[string]int),
@@ -358,6 +360,7 @@ func (f *Fetcher) Close() {
 	f.cancel()
 	f.wg.Wait()
 	f.Assign(nil)
+	f.notices.Close()
 	outages.leave(f.client.Bootstrap(), f)
 }
 
@@ -415,6 +418,12 @@ const (
 // quietFailures is how often in a row something must fail to be logged.
 const quietFailures = 4
 
+// What is logged of single partitions.
+var (
+	unreadable = NoticeText{One: "partition cannot be read, trying on", Many: "partitions cannot be read, trying on", Names: 20}
+	readable   = NoticeText{One: "partition can be read again", Many: "partitions can be read again"}
+)
+
 // logProblem writes one line for a partition, or one for all partitions that cannot be read for the same reason when
 // that is no broker's answer: a cluster that is away is one event, however many partitions it has.
 func (f *Fetcher) logProblem(p *part, err error) {
@@ -426,8 +435,7 @@ func (f *Fetcher) logProblem(p *part, err error) {
 	p.logged = text
 	_, answered := errors.AsType[*ServerError](err)
 	if _, damaged := errors.AsType[*DamagedBatchError](err); answered || damaged {
-		f.logger.Warn("partition cannot be read, trying on", "topic", p.Topic, "partition", p.Partition,
-			"cluster", f.client.Bootstrap(), "reason", text)
+		f.notices.Say(slog.LevelWarn, unreadable, p.TopicPartition, text)
 		return
 	}
 	p.shared = true
@@ -444,7 +452,7 @@ func (f *Fetcher) logReadable(p *part) {
 	switch {
 	case logged == "":
 	case !shared:
-		f.logger.Info("partition can be read again", "topic", p.Topic, "partition", p.Partition, "cluster", f.client.Bootstrap())
+		f.notices.Say(slog.LevelInfo, readable, p.TopicPartition, "")
 	case len(f.outages) == 0:
 		f.logger.Log(f.run, outages.leave(f.client.Bootstrap(), f), "Kafka cluster can be read again", "cluster", f.client.Bootstrap())
 	}

@@ -74,14 +74,14 @@ func (c *Client) Report(err error) {
 	c.report(err.Error())
 }
 
-// FindLeaders asks which brokers lead partitions. Topics that do not exist are created if the brokers'
+// FindLeaders asks which brokers lead partitions. With create, topics that do not exist are created if the brokers'
 // configuration allows it. The second map holds the partitions that have no leader, or must not be seen.
-func (c *Client) FindLeaders(ctx context.Context, partitions []TopicPartition) (map[TopicPartition]int32, map[TopicPartition]error, error) {
+func (c *Client) FindLeaders(ctx context.Context, partitions []TopicPartition, create bool) (map[TopicPartition]int32, map[TopicPartition]error, error) {
 	topics := make(map[TopicPartition]struct{}, len(partitions))
 	for _, tp := range partitions {
 		topics[tp] = struct{}{}
 	}
-	leaders, refused, err := c.leaders(ctx, topicsOf(topics), OpWrite, true)
+	leaders, refused, err := c.leaders(ctx, topicsOf(topics), OpWrite, create)
 	if err != nil {
 		return nil, nil, err
 	}

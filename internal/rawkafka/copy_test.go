@@ -316,7 +316,7 @@ func TestLeadersThatMoveAreFollowed(t *testing.T) {
 func TestBatchesTooLargeAreSplitAndARecordTooLargeFailsWhatIsBehindIt(t *testing.T) {
 	a := start(t, localkafka.Options{Topics: map[string]int32{"t": 2}})
 	b := start(t, localkafka.Options{Topics: map[string]int32{"t": 2}})
-	source, target := kafkatest.Dial(t, a.Bootstrap(), kgo.ProducerBatchCompression(kgo.NoCompression())), kafkatest.Dial(t, b.Bootstrap())
+	source, target := kafkatest.Dial(t, a.Bootstrap(), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerLinger(100*time.Millisecond)), kafkatest.Dial(t, b.Bootstrap())
 	target.DeleteTopic("t")
 	target.CreateTopic("t", 2, map[string]string{"max.message.bytes": "2000"})
 	fill(source, 2, 100, 100)

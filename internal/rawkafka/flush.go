@@ -40,6 +40,7 @@ func (s *Sender) Close(ctx context.Context) error {
 	s.coordinator.drop()
 	s.coordinator.mu.Unlock()
 	s.giveUpAll()
+	s.notices.Close()
 	return err
 }
 

@@ -67,13 +67,22 @@ func (s *Sender) unpark(st *stream) {
 	delete(s.parked, st)
 }
 
+// createAfter is how long a batch waits for its topic before brokers are asked for it in the way that has them make it,
+// where their configuration allows that. Whoever made the topic may just have done so: a broker that makes the logs of
+// thousands of partitions knows none of the others meanwhile, and each such question would have its controller try.
+const createAfter = 30 * time.Second
+
 func (s *Sender) findLeaders(streams []*stream) {
 	partitions := make([]kafka.TopicPartition, len(streams))
+	create := false
+	s.mu.Lock()
 	for i, st := range streams {
 		partitions[i] = st.TopicPartition
+		create = create || len(st.parcels) > 0 && time.Since(st.parcels[0].created) >= createAfter
 	}
+	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(s.run, s.cfg.RequestTimeout)
-	nodes, failed, err := s.client.FindLeaders(ctx, partitions)
+	nodes, failed, err := s.client.FindLeaders(ctx, partitions, create)
 	cancel()
 	var failures []result
 	s.mu.Lock()

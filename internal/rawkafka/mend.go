@@ -1,7 +1,6 @@
 package rawkafka
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -137,13 +136,33 @@ func (s *Sender) retry(st *stream, err error, look bool) {
 	if _, told := errors.AsType[*requestError](err); told {
 		return // the writer tells of it, once for all partitions
 	}
-	if text := err.Error(); st.failures >= quietFailures && st.logged != text {
+	if st.failures < quietFailures {
+		return
+	}
+	level := slog.LevelWarn
+	if kafka.Away(s.cfg.BootstrapServers) {
+		level = slog.LevelDebug // it has been said of the whole cluster
+	}
+	text := err.Error()
+	if st.logged == "" {
+		st.troubled = time.Now()
+	}
+	if st.logged != text {
 		st.logged = text
-		level := slog.LevelWarn
-		if kafka.Away(s.cfg.BootstrapServers) {
-			level = slog.LevelDebug // it has been said of the whole cluster
-		}
-		s.logger.Log(context.Background(), level, "partition cannot be written to, trying on", "topic", st.Topic, "partition", st.Partition,
-			"cluster", s.client.Bootstrap(), "reason", text)
+		s.notices.Say(level, unwritable, st.TopicPartition, text)
+	}
+	if !st.named && time.Since(st.troubled) >= longTrouble {
+		st.named = true
+		s.notices.Say(level, stillUnwritable, st.TopicPartition, text)
 	}
 }
+
+// What is logged of single partitions. New ones of a target that makes thousands take some seconds.
+var (
+	unwritable      = kafka.NoticeText{One: "partition cannot be written to, trying on", Many: "partitions cannot be written to, trying on"}
+	stillUnwritable = kafka.NoticeText{One: "partition still cannot be written to, trying on", Many: "partitions still cannot be written to, trying on", Names: 50}
+	writable        = kafka.NoticeText{One: "partition can be written to again", Many: "partitions can be written to again"}
+)
+
+// longTrouble is after how long a partition that cannot be written to is told by name, though it be one of many.
+const longTrouble = 30 * time.Second

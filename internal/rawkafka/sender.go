@@ -26,6 +26,8 @@ type Sender struct {
 	client *kafka.Client
 	cfg    *kafka.Config
 	logger *slog.Logger
+	// notices are of single partitions.
+	notices *kafka.Notices
 
 	run    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -57,7 +59,7 @@ type Sender struct {
 func NewSender(client *kafka.Client, cfg *kafka.Config, logger *slog.Logger) *Sender {
 	run, cancel := context.WithCancel(context.Background())
 	s := &Sender{
-		client: client, cfg: cfg, logger: logger, run: run, cancel: cancel,
+		client: client, cfg: cfg, logger: logger, notices: kafka.NewNotices(logger, client.Bootstrap()), run: run, cancel: cancel,
 		streams: map[kafka.TopicPartition]*stream{}, writers: map[int32]*writer{}, parked: map[*stream]struct{}{},
 		identity: noIdentity, keeperWake: make(chan struct{}, 1), sizes: map[string]topicSize{},
 	}
@@ -229,7 +231,7 @@ func (s *Sender) finished(n int) {
 func (s *Sender) succeeded(st *stream) {
 	st.failures, st.retryAt = 0, time.Time{}
 	if st.logged != "" {
-		st.logged = ""
-		s.logger.Info("partition can be written to again", "topic", st.Topic, "partition", st.Partition, "cluster", s.client.Bootstrap())
+		st.logged, st.named = "", false
+		s.notices.Say(slog.LevelInfo, writable, st.TopicPartition, "")
 	}
 }

@@ -123,7 +123,9 @@ type stream struct {
 	state    streamState
 	failures int
 	retryAt  time.Time
-	logged   string
+	logged   string    // why it cannot be written to, as was told
+	troubled time.Time // since when, about, while logged is set
+	named    bool      // told by name
 
 	round int // the transaction that the partition was last added to
 

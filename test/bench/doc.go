@@ -13,7 +13,7 @@
 //	latency          1,000 records a second, each stamped when it is sent; "straight" is the source broker without a mirror
 //	idle             a mirror with nothing to do
 //	connectors       a thousand connectors on three workers, and one worker killed
-//	partitions       2,000 partitions from nothing, and at rest
+//	partitions       2,000 partitions from nothing, and at rest; "straight" is the target broker without a mirror
 //	many-partitions  five times as many
 //	cost-partitions  the same bytes as 8 to 4,096 partitions
 //	cost-sizes       the same bytes as records of 100 B to 1 MB

@@ -23,9 +23,9 @@ const (
 
 func partitionsScenario() scenario {
 	return scenario{
-		name: "partitions", tools: mirrors,
+		name: "partitions", tools: append([]string{straight}, mirrors...),
 		describe: func(o options) string {
-			return fmt.Sprintf("%d topics of %d partitions with one record each, mirrored from nothing; then nothing to mirror for %d s", o.Topics, perTopic, o.Seconds)
+			return fmt.Sprintf("%d topics of %d partitions with one record each, mirrored from nothing; then nothing to mirror for %d s; straight makes and fills the same topics on the target without a mirror", o.Topics, perTopic, o.Seconds)
 		},
 		measure: func(b *bench, s *scope, tool string, run int) measurement {
 			return b.measurePartitions(s, "partitions", b.opts.Topics, tool, run)
@@ -36,9 +36,9 @@ func partitionsScenario() scenario {
 
 func manyPartitionsScenario() scenario {
 	return scenario{
-		name: "many-partitions", tools: []string{tributary},
+		name: "many-partitions", tools: []string{straight, tributary},
 		describe: func(o options) string {
-			return fmt.Sprintf("%d topics of %d partitions with one record each, mirrored from nothing in the raw lane; then nothing to mirror for %d s; a refresh is a look at the topics of both clusters", manyTimes*o.Topics, perTopic, o.Seconds)
+			return fmt.Sprintf("%d topics of %d partitions with one record each, mirrored from nothing in the raw lane; then nothing to mirror for %d s; a refresh is a look at the topics of both clusters; straight makes and fills the same topics on the target without a mirror", manyTimes*o.Topics, perTopic, o.Seconds)
 		},
 		measure: func(b *bench, s *scope, tool string, run int) measurement {
 			return b.measurePartitions(s, "many-partitions", manyTimes*b.opts.Topics, tool, run)
@@ -54,8 +54,11 @@ func (b *bench) measurePartitions(s *scope, scenario string, count int, tool str
 	for i := range topics {
 		topics[i] = fmt.Sprintf("%s%05d", prefix, i)
 	}
+	if tool == straight {
+		return measurement{Scenario: scenario, Tool: tool, Run: run, Figures: b.straightFigures(s, topics)}
+	}
 	late := prefix + "late"
-	b.makeTopics(s, topics)
+	makeTopics(s, b.sourceKafka.Admin(), topics)
 	if err := fillEach(s.ctx, b.source.Bootstrap(), topics, perTopic); err != nil {
 		s.Fatalf("%v", err)
 	}
@@ -73,7 +76,7 @@ func (b *bench) measurePartitions(s *scope, scenario string, count int, tool str
 	figures = append(figures, b.idleFigures(s, m.Process)...)
 	if tool == tributary { // Java looks every ten minutes, and does not say how long it took
 		figures = append(figures, figure{"refresh at rest", "s", lastRefresh(s, m) / 1000})
-		b.makeTopics(s, []string{late})
+		makeTopics(s, b.sourceKafka.Admin(), []string{late})
 		if err := fillEach(s.ctx, b.source.Bootstrap(), []string{late}, perTopic); err != nil {
 			s.Fatalf("%v", err)
 		}
@@ -117,10 +120,22 @@ func lastRefresh(s *scope, m *mirror) float64 {
 	return value
 }
 
-// makeTopics creates topics on the source.
-func (b *bench) makeTopics(s *scope, topics []string) {
+// straightFigures make the topics on the target and write a record to each partition, as fast as the broker allows: no
+// mirror can be faster.
+func (b *bench) straightFigures(s *scope, topics []string) []figure {
+	started := time.Now()
+	makeTopics(s, b.targetKafka.Admin(), topics)
+	if err := fillEach(s.ctx, b.target.Bootstrap(), topics, perTopic); err != nil {
+		s.Fatalf("%v", err)
+	}
+	all := time.Since(started)
+	deleteTopics(s, b.targetKafka.Admin(), topics)
+	return []figure{{"start to first record of each", "s", all.Seconds()}}
+}
+
+func makeTopics(s *scope, admin *kadm.Client, topics []string) {
 	for chunk := range slices.Chunk(topics, topicsAtOnce) {
-		created, err := b.sourceKafka.Admin().CreateTopics(s.ctx, perTopic, 1, nil, chunk...)
+		created, err := admin.CreateTopics(s.ctx, perTopic, 1, nil, chunk...)
 		if err == nil {
 			err = created.Error()
 		}

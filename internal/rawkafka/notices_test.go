@@ -1,0 +1,99 @@
+package rawkafka
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"tributary/internal/kafka"
+	"tributary/internal/localkafka"
+	"tributary/test/cluster/kafkatest"
+)
+
+// logText is a log to look at while it is written.
+type logText struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// counts are what the lines with a message say of the number of partitions.
+func (l *logText) counts(level, message string) (counts []int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	line := regexp.MustCompile(`level=` + level + ` msg="` + regexp.QuoteMeta(message) + `" partitions=(\d+) `)
+	for _, m := range line.FindAllStringSubmatch(l.text.String(), -1) {
+		n, _ := strconv.Atoi(m[1])
+		counts = append(counts, n)
+	}
+	return counts
+}
+
+func sum(counts []int) (n int) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+func await(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited a minute for %s", what)
+		}
+	}
+}
+
+// A topic that somebody else is about to make is not made by asking for it, and its partitions share their lines.
+func TestATopicThatIsNotThereYetIsAwaited(t *testing.T) {
+	const partitions = 40
+	c := start(t, localkafka.Options{AutoCreate: true})
+	target := kafkatest.Dial(t, c.Bootstrap())
+	client, cfg := connect(t, kafka.RoleProducer, c.Bootstrap())
+	lines := &logText{}
+	s := NewSender(client, cfg, slog.New(slog.NewTextHandler(lines, nil)))
+	t.Cleanup(func() { _ = s.Close(t.Context()) })
+	outcomes := make(chan error, partitions)
+	for p := range int32(partitions) {
+		o := &Outgoing{TopicPartition: kafka.TopicPartition{Topic: "t", Partition: p}, Done: func(o Outcome) { outcomes <- o.Err },
+			Data: mustEncode(t, []kafka.Record{{Timestamp: 1, Value: fmt.Appendf(nil, "of %d", p)}}, 0)}
+		if err := s.Send(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const failing, over = "partitions cannot be written to, trying on", "partitions can be written to again"
+	await(t, "the partitions to be told of", func() bool { return sum(lines.counts("WARN", failing)) >= partitions })
+	if topics := target.Topics(); slices.Contains(topics, "t") {
+		t.Errorf("topic t was made by asking for it")
+	}
+
+	target.CreateTopic("t", partitions, nil)
+
+	for range partitions {
+		if err := <-outcomes; err != nil {
+			t.Error(err)
+		}
+	}
+	for p := range int32(partitions) {
+		got := target.ReadPartition("t", p, kafkatest.ReadUncommitted)
+		if want := fmt.Sprintf("of %d", p); len(got) != 1 || string(got[0].Value) != want {
+			t.Errorf("partition %d holds %v, want %q", p, got, want)
+		}
+	}
+	await(t, "the end to be told of", func() bool { return sum(lines.counts("INFO", over)) == partitions })
+	if failed, mended := lines.counts("WARN", failing), lines.counts("INFO", over); len(failed) > 3 || len(mended) > 3 {
+		t.Errorf("lines for so many partitions: %v, and at the end %v", failed, mended)
+	}
+}
