@@ -381,6 +381,18 @@ func (d *delivery) unacked() int {
 	return d.tracker.unacked
 }
 
+// unwritable implements outlet.
+func (d *delivery) unwritable() map[kafka.TopicPartition]error {
+	if !d.sendMu.TryLock() {
+		return nil // the producer is being replaced
+	}
+	defer d.sendMu.Unlock()
+	if d.producer == nil {
+		return nil
+	}
+	return d.producer.Unwritable()
+}
+
 func (d *delivery) resolve() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -160,6 +160,14 @@ func (x *exactlyOnce) openProducer(ctx context.Context) error {
 	return nil
 }
 
+// unwritable implements outlet.
+func (x *exactlyOnce) unwritable() map[kafka.TopicPartition]error {
+	if x.sender == nil {
+		return nil
+	}
+	return x.sender.Unwritable()
+}
+
 func (x *exactlyOnce) take(free []*entry, n int) []*entry {
 	x.mu.Lock()
 	defer x.mu.Unlock()

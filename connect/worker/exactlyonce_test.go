@@ -140,6 +140,8 @@ func (p *txProducer) Abort(context.Context) error {
 	return nil
 }
 
+func (*txProducer) Unwritable() map[kafka.TopicPartition]error { return nil }
+
 func (p *txProducer) Close(context.Context) error {
 	p.closed = true
 	p.cluster.mu.Lock()

@@ -124,6 +124,8 @@ func (p *producer) resolve(r *kafka.Record) (kafka.Metadata, error) {
 	return kafka.Metadata{Topic: r.Topic, Partition: r.Partition, Offset: int64(len(c.logs[tp]) - 1), Timestamp: r.Timestamp}, nil
 }
 
+func (*producer) Unwritable() map[kafka.TopicPartition]error { return nil }
+
 func (p *producer) Close(ctx context.Context) error {
 	close(p.queue)
 	select {

@@ -41,6 +41,8 @@ func (s *sink) Send(_ context.Context, r *kafka.Record, done func(kafka.Metadata
 	return nil
 }
 
+func (*sink) Unwritable() map[kafka.TopicPartition]error { return nil }
+
 func (s *sink) Close(context.Context) error {
 	s.queue <- s.batch
 	close(s.queue)

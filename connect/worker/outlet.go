@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tributary/connect"
+	"tributary/internal/kafka"
 )
 
 // outlet takes what the record lane made of a task's records, sees it into Kafka, and
@@ -46,6 +47,8 @@ type outlet interface {
 	close(ctx context.Context) error
 	// unacked is how many records were sent and are not in Kafka yet, as far as known.
 	unacked() int
+	// unwritable is Producer.Unwritable; nil while there is no producer.
+	unwritable() map[kafka.TopicPartition]error
 }
 
 // atLeastOnce is the outlet without transactions: a delivery, and beside it a committer

@@ -15,6 +15,9 @@ type Producer interface {
 	// sending within a partition, failures included. rec and what it refers to are
 	// the producer's until done is called, and not after that. done returns soon.
 	Send(ctx context.Context, rec *kafka.Record, done func(kafka.Metadata, error)) error
+	// Unwritable returns the partitions of which several writes in a row have failed and are tried on, with the last
+	// reason.
+	Unwritable() map[kafka.TopicPartition]error
 	// Close delivers what it can until ctx ends, then gives up the rest. When it
 	// returns, every done was called.
 	Close(ctx context.Context) error

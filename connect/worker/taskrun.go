@@ -387,3 +387,16 @@ func (t *taskContext) TransactionContext() connect.TransactionContext {
 
 // RequestCommit implements connect.CommitRequester.
 func (t *taskContext) RequestCommit() { t.outlet.requestCommit() }
+
+// Unwritable implements connect.TargetTeller.
+func (t *taskContext) Unwritable() map[connect.TopicPartition]error {
+	known := t.outlet.unwritable()
+	if len(known) == 0 {
+		return nil
+	}
+	told := make(map[connect.TopicPartition]error, len(known))
+	for tp, err := range known {
+		told[connect.TopicPartition(tp)] = err
+	}
+	return told
+}

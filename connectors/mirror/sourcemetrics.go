@@ -95,7 +95,7 @@ type sourceTaskMetrics struct {
 func newSourceTaskMetrics(m connect.Metrics, s *settings) sourceTaskMetrics {
 	labels := map[string]string{"source": s.source, "target": s.target}
 	return sourceTaskMetrics{
-		stuck:          m.Gauge(sourcePrefix+"stuck_partitions", "Partitions of the task that cannot be read at present.", labels),
+		stuck:          m.Gauge(sourcePrefix+"stuck_partitions", "Partitions of the task that cannot be read, or whose copies cannot be written to, at present.", labels),
 		stopped:        m.Gauge(sourcePrefix+"stopped_partitions", "Partitions of the task that are given up until it is restarted.", labels),
 		stalled:        m.Gauge(sourcePrefix+"stalled_partitions", "Partitions of the task of which nothing gets through although records wait.", labels),
 		curbed:         m.Gauge(sourcePrefix+"held_back_partitions", "Partitions of the task that are read no further for now because too much of them waits for the target.", labels),

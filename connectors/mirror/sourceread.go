@@ -301,6 +301,7 @@ func (t *SourceTask) check() {
 			stopped++
 		}
 	}
+	t.addUnwritable(stuck)
 	maps.Copy(stuck, t.stopped)
 	for p := range t.held {
 		if p.refused != nil && t.stopped[kafka.TopicPartition(p.tp)] == nil {
@@ -317,6 +318,23 @@ func (t *SourceTask) check() {
 	if t.settings.String(modeKey) == modeBatch && (t.finished() || now.Sub(t.asked) >= batchCommit) {
 		t.asked = now
 		t.requestCommit()
+	}
+}
+
+// addUnwritable adds the partitions whose copies do not take what is sent to them.
+func (t *SourceTask) addUnwritable(stuck map[kafka.TopicPartition]error) {
+	if t.target == nil {
+		return
+	}
+	unwritable := t.target.Unwritable()
+	if len(unwritable) == 0 {
+		return
+	}
+	for tp, p := range t.partitions {
+		remote := connect.TopicPartition{Topic: p.remote, Partition: p.tp.Partition}
+		if err := unwritable[remote]; err != nil && stuck[tp] == nil {
+			stuck[tp] = fmt.Errorf("%s-%d of cluster %s cannot be written to, trying on: %w", remote.Topic, remote.Partition, t.settings.target, err)
+		}
 	}
 }
 

@@ -52,6 +52,8 @@ type SourceTask struct {
 	asked       time.Time   // when requestCommit was last called
 	// page is what others see of the task, once it has started.
 	page atomic.Pointer[taskPage]
+	// target tells of partitions of the target that cannot be written to; nil where the worker cannot.
+	target connect.TargetTeller
 	// requestCommit has the worker commit offsets now.
 	requestCommit func()
 }
@@ -87,6 +89,7 @@ func (t *SourceTask) Start(ctx context.Context, tc connect.TaskContext, config m
 	if t.client, err = kafka.NewClient(consumer, t.logger); err != nil {
 		return fmt.Errorf("client for cluster %s: %w", s.source, err)
 	}
+	t.target, _ = tc.(connect.TargetTeller)
 	t.requestCommit = func() {}
 	if asks, ok := tc.(connect.CommitRequester); ok {
 		t.requestCommit = asks.RequestCommit

@@ -27,6 +27,7 @@ type queue struct {
 	retryAt  time.Time
 	failures int   // in a row
 	lastErr  error // of those
+	logged   string
 
 	identity identity // under which nextSeq counts
 	nextSeq  int32

@@ -2,7 +2,9 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -116,6 +118,43 @@ func (p *Producer) revive(due []*queue) {
 		}
 		q.failures++
 		q.retryAt = time.Now().Add(p.cfg.Backoff(q.failures - 1))
+		p.tellUnwritable(q)
+	}
+}
+
+// Unwritable returns the partitions of which several writes in a row have failed and are tried on, with the last reason.
+func (p *Producer) Unwritable() map[TopicPartition]error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stuck := map[TopicPartition]error{}
+	for tp, q := range p.queues {
+		if q.failures >= quietFailures && q.lastErr != nil && len(q.all()) > 0 {
+			stuck[tp] = q.lastErr
+		}
+	}
+	return stuck
+}
+
+// tellUnwritable logs, once for each reason, that a partition takes nothing. When no broker answers at all that is said of the
+// cluster, not of each partition. The lock is held.
+func (p *Producer) tellUnwritable(q *queue) {
+	if _, answered := errors.AsType[*ServerError](q.lastErr); !answered || q.failures < quietFailures || q.logged == q.lastErr.Error() {
+		return
+	}
+	q.logged = q.lastErr.Error()
+	level := slog.LevelWarn
+	if Away(p.cfg.BootstrapServers) {
+		level = slog.LevelDebug // it has been said of the whole cluster
+	}
+	p.logger.Log(context.Background(), level, "partition cannot be written to, trying on", "topic", q.Topic, "partition", q.Partition,
+		"cluster", p.client.Bootstrap(), "reason", q.logged)
+}
+
+// tellWritable ends what tellUnwritable said. The lock is held.
+func (p *Producer) tellWritable(q *queue) {
+	if q.logged != "" {
+		q.logged = ""
+		p.logger.Info("partition can be written to again", "topic", q.Topic, "partition", q.Partition, "cluster", p.client.Bootstrap())
 	}
 }
 

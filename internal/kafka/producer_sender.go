@@ -372,6 +372,7 @@ func (p *Producer) failed(b *batch, err error, uncertain bool) {
 		q.flying = nil
 		q.batches = append([]*batch{b}, q.batches...)
 		p.park(q, time.Now().Add(p.cfg.Backoff(q.failures-1)))
+		p.tellUnwritable(q)
 		p.mu.Unlock()
 		p.logger.Debug("sending again", "topic", q.Topic, "partition", q.Partition, "error", err)
 		return
@@ -417,6 +418,7 @@ func (p *Producer) release(b *batch, stored bool) {
 	switch {
 	case stored:
 		q.failures, q.lastErr = 0, nil
+		p.tellWritable(q)
 	case b.sequenced && b.uncertain:
 		// Nobody knows whether the broker counted this batch, so the sequence cannot go on.
 		p.forgetIdentity(q.identity)

@@ -128,6 +128,7 @@ func (s *Sender) retry(st *stream, err error, look bool) {
 		pause = concurrentTransactionsPause
 	} else {
 		st.failures++
+		st.lastErr = err
 	}
 	st.retryAt = time.Now().Add(pause)
 	if st.stuck() {

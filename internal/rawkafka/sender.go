@@ -227,9 +227,22 @@ func (s *Sender) finished(n int) {
 	}
 }
 
+// Unwritable returns the partitions of which several writes in a row have failed and are tried on, with the last reason.
+func (s *Sender) Unwritable() map[kafka.TopicPartition]error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stuck := map[kafka.TopicPartition]error{}
+	for tp, st := range s.streams {
+		if st.stuck() && st.lastErr != nil && len(st.parcels) > 0 {
+			stuck[tp] = st.lastErr
+		}
+	}
+	return stuck
+}
+
 // succeeded ends a run of failures. The lock is held.
 func (s *Sender) succeeded(st *stream) {
-	st.failures, st.retryAt = 0, time.Time{}
+	st.failures, st.lastErr, st.retryAt = 0, nil, time.Time{}
 	if st.logged != "" {
 		st.logged, st.named = "", false
 		s.notices.Say(slog.LevelInfo, writable, st.TopicPartition, "")

@@ -121,7 +121,8 @@ type stream struct {
 	proven   bool  // something of this identity is stored, or need not be (E)
 
 	state    streamState
-	failures int
+	failures int   // in a row
+	lastErr  error // of those
 	retryAt  time.Time
 	logged   string    // why it cannot be written to, as was told
 	troubled time.Time // since when, about, while logged is set

@@ -2,7 +2,6 @@ package compat
 
 import (
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -14,9 +13,7 @@ import (
 // is taken, or is left out, or goes to the topic for such records, as on.record.error says.
 func targetRefusesARecord(t *testing.T, f *faults) {
 	f.src.CreateTopic("refused", 2, nil)
-	noise := make([]byte, 4000) // cannot be compressed
-	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
-	big := string(noise)
+	big := string(noise(0, 4000))
 	f.write("refused", 0, "0", big, "2")
 	f.write("refused", 1, "a")
 	ownConfigs := map[string]string{"sync.topic.configs.enabled": "false"}

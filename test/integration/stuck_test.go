@@ -68,6 +68,10 @@ func TestAStuckPartitionLeavesRoomForTheOthers(t *testing.T) {
 			if row.Lane != lane {
 				t.Errorf("the lane is %s (%s)", row.Lane, row.LaneReason)
 			}
+			kafkatest.Await(t, cluster.Patience, "the reason on the page", func() (bool, string) {
+				row, _ := rowOf(t, w, "mirror", "orders", 0)
+				return strings.Contains(row.LastError, "source.orders-0 of cluster target cannot be written to, trying on: ") && !row.Stopped && row.LastErrorTime != nil, fmt.Sprintf("%+v", row)
+			})
 			stuck.Undo()
 			awaitMirror(t, source, target, "orders")
 		})

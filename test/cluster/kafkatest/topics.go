@@ -33,6 +33,34 @@ func (c *Client) CreateTopic(topic string, partitions int32, configs map[string]
 	c.AwaitTopic(topic, callTimeout)
 }
 
+// PlaceTopic makes a topic with one partition, whose replicas are on these brokers. Configs may be nil.
+func (c *Client) PlaceTopic(topic string, brokers []int32, configs map[string]string) {
+	c.tb.Helper()
+	ctx, cancel := c.callContext()
+	defer cancel()
+	placement := kmsg.NewCreateTopicsRequestTopicReplicaAssignment()
+	placement.Partition, placement.Replicas = 0, brokers
+	wanted := kmsg.NewCreateTopicsRequestTopic()
+	wanted.Topic, wanted.NumPartitions, wanted.ReplicationFactor = topic, -1, -1
+	wanted.ReplicaAssignment = append(wanted.ReplicaAssignment, placement)
+	for key, value := range configs {
+		config := kmsg.NewCreateTopicsRequestTopicConfig()
+		config.Name, config.Value = key, &value
+		wanted.Configs = append(wanted.Configs, config)
+	}
+	request := kmsg.NewPtrCreateTopicsRequest()
+	request.TimeoutMillis = int32(callTimeout / time.Millisecond)
+	request.Topics = append(request.Topics, wanted)
+	answer, err := request.RequestWith(ctx, c.cl)
+	if err == nil {
+		err = kerr.ErrorForCode(answer.Topics[0].ErrorCode)
+	}
+	if err != nil {
+		c.tb.Fatalf("create topic %s on brokers %v: %v", topic, brokers, err)
+	}
+	c.AwaitTopic(topic, callTimeout)
+}
+
 // DeleteTopic deletes a topic and waits until the cluster no longer lists it.
 func (c *Client) DeleteTopic(topic string) {
 	c.tb.Helper()

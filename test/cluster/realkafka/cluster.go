@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,7 +27,7 @@ const (
 type Options struct {
 	// Name goes before the broker's number in log files; "kafka" if empty.
 	Name string
-	// Brokers is 1 or 3, each of them controller too; 0 means 1.
+	// Brokers is 1, 2 or 3; 0 means 1. Each is controller too, but of two only the first: so the second may be away.
 	Brokers int
 	Version string
 	// Extra are server.properties of every broker; they win over the harness's own.
@@ -66,8 +67,8 @@ func StartCluster(tb TB, options Options) *Cluster {
 	if options.Brokers == 0 {
 		options.Brokers = 1
 	}
-	if options.Brokers != 1 && options.Brokers != 3 {
-		tb.Fatalf("a cluster has 1 or 3 brokers, not %d", options.Brokers)
+	if options.Brokers < 1 || options.Brokers > 3 {
+		tb.Fatalf("a cluster has 1 to 3 brokers, not %d", options.Brokers)
 	}
 	if options.Version == "" {
 		options.Version = DefaultVersion
@@ -92,7 +93,7 @@ func StartCluster(tb TB, options Options) *Cluster {
 func (c *Cluster) configure(options Options) {
 	c.tb.Helper()
 	var voters []string
-	for _, broker := range c.brokers {
+	for _, broker := range c.controllers() {
 		voters = append(voters, fmt.Sprintf("%d@%s", broker.id, broker.controller))
 	}
 	for _, broker := range c.brokers {
@@ -101,6 +102,14 @@ func (c *Cluster) configure(options Options) {
 			c.tb.Fatalf("write the properties of %s: %v", broker.name, err)
 		}
 	}
+}
+
+// controllers are the brokers that are controllers as well: an odd number of them.
+func (c *Cluster) controllers() []*Broker {
+	if len(c.brokers) == 2 {
+		return c.brokers[:1]
+	}
+	return c.brokers
 }
 
 // format prepares the data folders of all brokers at once, since each costs the start of a virtual machine.
@@ -224,7 +233,7 @@ func lists(ctx context.Context, client *kgo.Client, wanted []*Broker) (bool, err
 	return true, nil
 }
 
-// Broker is one broker, which is controller too. It keeps its ports and its data over stops and starts.
+// Broker is one broker, which is controller too unless it is the second of two. It keeps its ports and its data over stops and starts.
 type Broker struct {
 	cluster *Cluster
 	id      int
@@ -298,6 +307,10 @@ func (b *Broker) properties(voters string, brokers int, options Options) map[str
 	properties["listeners"] = strings.Join(listeners, ",")
 	properties["advertised.listeners"] = strings.Join(advertised, ",")
 	properties["listener.security.protocol.map"] = strings.Join(protocols, ",")
+	if brokers == 2 && b.id == 2 {
+		properties["process.roles"] = "broker"
+		properties["listeners"] = strings.Join(slices.DeleteFunc(listeners, func(l string) bool { return strings.HasPrefix(l, "CONTROLLER:") }), ",")
+	}
 	for key, value := range options.Extra {
 		properties[key] = value
 	}
