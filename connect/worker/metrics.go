@@ -146,6 +146,10 @@ func (s *scope) register(name string, labels map[string]string) (map[string]stri
 	if s.closed {
 		return nil, false
 	}
+	// What has many series, as a partition, asks for them one after the other.
+	if n := len(s.registered); n > 0 && maps.Equal(s.registered[n-1].labels, all) {
+		all = s.registered[n-1].labels
+	}
 	s.registered = append(s.registered, registration{name, all})
 	return all, true
 }

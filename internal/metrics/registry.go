@@ -20,6 +20,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
 	"tributary/connect"
 )
@@ -32,7 +33,8 @@ type Registry struct {
 
 	mu       sync.Mutex
 	families map[string]*family
-	refused  map[string]bool // names that were complained of
+	sets     map[string]*labelSet // those of all series, by key
+	refused  map[string]bool      // names that were complained of
 }
 
 var _ connect.Metrics = (*Registry)(nil)
@@ -40,16 +42,27 @@ var _ connect.Metrics = (*Registry)(nil)
 // family is all series of one name.
 type family struct {
 	kind   prometheus.ValueType
-	help   string
-	series map[string]*series // by key
+	named  bool             // the name is one for Prometheus
+	desc   *prometheus.Desc // of the name and the help; the labels are each series' own
+	series map[*labelSet]*series
+}
+
+// labelSet are labels with their values. A partition has more than a dozen series with the same ones, and there may be
+// ten thousand partitions, so series share them.
+type labelSet struct {
+	key     string
+	refused string           // why nothing with them can be shown, if so
+	pairs   []*dto.LabelPair // sorted; nil if refused
+	used    int              // by how many series
 }
 
 // series is one counter or gauge.
 type series struct {
-	desc  *prometheus.Desc
 	value atomic.Uint64          // bits of a float64
 	read  atomic.Pointer[getter] // instead of value, if set
-	asked int                    // how many asked for it; guarded by Registry.mu
+	// guarded by Registry.mu
+	asked int // how many asked for it
+	shown bool
 }
 
 type getter func() float64
@@ -58,7 +71,7 @@ type getter func() float64
 // it will have it, so reg has nothing to refuse; two Registries in one reg must not use
 // the same names.
 func New(reg prometheus.Registerer, logger *slog.Logger) *Registry {
-	r := &Registry{log: logger, families: map[string]*family{}, refused: map[string]bool{}}
+	r := &Registry{log: logger, families: map[string]*family{}, sets: map[string]*labelSet{}, refused: map[string]bool{}}
 	reg.MustRegister(r)
 	return r
 }
@@ -139,15 +152,21 @@ func (r *Registry) Remove(name string, labels map[string]string) {
 	if f == nil {
 		return
 	}
-	k := key(labels)
-	s := f.series[k]
+	set := r.sets[key(labels)]
+	if set == nil {
+		return
+	}
+	s := f.series[set]
 	if s == nil {
 		return
 	}
 	if s.asked--; s.asked > 0 {
 		return
 	}
-	delete(f.series, k)
+	delete(f.series, set)
+	if set.used--; set.used == 0 {
+		delete(r.sets, set.key)
+	}
 	if len(f.series) == 0 {
 		delete(r.families, name)
 	}
@@ -164,52 +183,58 @@ func (r *Registry) get(name, help string, labels map[string]string, kind prometh
 	defer r.mu.Unlock()
 	f := r.families[name]
 	if f == nil {
-		f = &family{kind: kind, help: help, series: map[string]*series{}}
+		// One help text a name, or the page as a whole is invalid.
+		f = &family{kind: kind, named: validName.MatchString(name), desc: prometheus.NewDesc(name, help, nil, nil), series: map[*labelSet]*series{}}
 		r.families[name] = f
 	}
 	k := key(labels)
-	s := f.series[k]
+	set := r.sets[k]
+	if set == nil {
+		set = newLabelSet(k, labels)
+		r.sets[k] = set
+	}
+	s := f.series[set]
 	if s == nil {
 		s = &series{}
-		f.series[k] = s
+		f.series[set] = s
+		set.used++
 	}
 	s.asked++ // also if refused: there will be a Remove
-	if reason := f.refuses(name, labels, kind); reason != "" {
+	if reason := f.refuses(set, kind); reason != "" {
 		if !r.refused[name] {
 			r.refused[name] = true
 			r.log.Warn("A metric is not shown", "metric", name, "reason", reason)
 		}
 		return &series{}
 	}
-	if s.desc == nil {
-		// One help text a name, or the page as a whole is invalid.
-		s.desc = prometheus.NewDesc(name, f.help, nil, valid(labels))
-	}
+	s.shown = true
 	return s
 }
 
-func (f *family) refuses(name string, labels map[string]string, kind prometheus.ValueType) (reason string) {
-	if !validName.MatchString(name) {
+func (f *family) refuses(labels *labelSet, kind prometheus.ValueType) (reason string) {
+	switch {
+	case !f.named:
 		return "the name is not valid in Prometheus"
-	}
-	for label := range labels {
-		if !validLabel.MatchString(label) || strings.HasPrefix(label, "__") {
-			return "its label " + label + " is not valid in Prometheus"
-		}
-	}
-	if f.kind != kind {
+	case labels.refused != "":
+		return labels.refused
+	case f.kind != kind:
 		return "the name is that of a counter and of a gauge"
 	}
 	return ""
 }
 
-// valid is a copy of labels in which every value is UTF-8.
-func valid(labels map[string]string) prometheus.Labels {
-	out := make(prometheus.Labels, len(labels))
-	for name, value := range labels {
-		out[name] = strings.ToValidUTF8(value, "\uFFFD")
+// newLabelSet makes labels as Prometheus shows them: sorted, and every value is UTF-8.
+func newLabelSet(key string, labels map[string]string) *labelSet {
+	set := &labelSet{key: key, pairs: make([]*dto.LabelPair, 0, len(labels))}
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		if !validLabel.MatchString(name) || strings.HasPrefix(name, "__") {
+			set.refused, set.pairs = "its label "+name+" is not valid in Prometheus", nil
+			break
+		}
+		value := strings.ToValidUTF8(labels[name], "\uFFFD")
+		set.pairs = append(set.pairs, &dto.LabelPair{Name: &name, Value: &value})
 	}
-	return out
+	return set
 }
 
 // key tells label sets apart. Neither separator can be part of a label's name, and
@@ -253,26 +278,39 @@ func (r *Registry) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
 func (r *Registry) Collect(out chan<- prometheus.Metric) {
-	type shown struct {
-		*series
-		desc *prometheus.Desc
-		kind prometheus.ValueType
-	}
 	r.mu.Lock()
 	var all []shown
 	for _, f := range r.families {
-		for _, s := range f.series {
-			if s.desc != nil {
-				all = append(all, shown{s, s.desc, f.kind})
+		for set, s := range f.series {
+			if s.shown {
+				all = append(all, shown{s, f, set.pairs})
 			}
 		}
 	}
 	r.mu.Unlock()
 	for _, s := range all {
-		m, err := prometheus.NewConstMetric(s.desc, s.kind, s.now())
-		if err != nil {
-			m = prometheus.NewInvalidMetric(s.desc, err)
-		}
-		out <- m
+		out <- s
 	}
+}
+
+// shown is a prometheus.Metric: one series that is being collected.
+type shown struct {
+	series *series
+	family *family
+	labels []*dto.LabelPair
+}
+
+// Desc implements prometheus.Metric.
+func (s shown) Desc() *prometheus.Desc { return s.family.desc }
+
+// Write implements prometheus.Metric.
+func (s shown) Write(out *dto.Metric) error {
+	value := s.series.now()
+	out.Label = s.labels
+	if s.family.kind == prometheus.CounterValue {
+		out.Counter = &dto.Counter{Value: &value}
+	} else {
+		out.Gauge = &dto.Gauge{Value: &value}
+	}
+	return nil
 }

@@ -70,6 +70,28 @@ func TestMetricsAreShownUntilTheirScopeIsRemoved(t *testing.T) {
 	expect(t, show())
 }
 
+func TestSeriesShareTheirLabelsAndLeaveNothing(t *testing.T) {
+	r, show, _ := page(t)
+	scope := r.Scope(map[string]string{"task": "0"})
+	for _, name := range []string{"a", "b", "c"} {
+		for _, partition := range []string{"0", "1"} {
+			scope.Gauge(name, "Letter.", map[string]string{"partition": partition}).Set(1)
+		}
+	}
+	if n := len(r.sets); n != 2 {
+		t.Errorf("%d sets of labels for 6 series of 2 partitions", n)
+	}
+	expect(t, show(), `# HELP a Letter.`, `# TYPE a gauge`, `a{partition="0",task="0"} 1`, `a{partition="1",task="0"} 1`,
+		`# HELP b Letter.`, `# TYPE b gauge`, `b{partition="0",task="0"} 1`, `b{partition="1",task="0"} 1`,
+		`# HELP c Letter.`, `# TYPE c gauge`, `c{partition="0",task="0"} 1`, `c{partition="1",task="0"} 1`)
+
+	scope.Remove()
+	if len(r.sets)+len(r.families) != 0 {
+		t.Errorf("%d sets of labels and %d names are left", len(r.sets), len(r.families))
+	}
+	expect(t, show())
+}
+
 func TestTheSameNameAndLabelsAreTheSameMetricUntilTheLastRemoval(t *testing.T) {
 	r, show, _ := page(t)
 	labels := map[string]string{"connector": "c"}
