@@ -271,7 +271,10 @@ func TestSuspendedWorkerOfAnEagerGroupStopsItsWorkBeforeItLeaves(t *testing.T) {
 	})
 }
 
-func TestWorkStopsWhenTheSessionEndsAndNotEarlier(t *testing.T) {
+// Work stops so long before the broker ends the session that it has stopped when another worker starts it, but no
+// earlier: a coordinator may come back until then.
+func TestWorkStopsJustBeforeTheSessionEnds(t *testing.T) {
+	const early, late = sessionTimeout - 600*time.Millisecond, sessionTimeout - 400*time.Millisecond
 	for _, silent := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			c := newCluster(t, six())
@@ -287,10 +290,10 @@ func TestWorkStopsWhenTheSessionEndsAndNotEarlier(t *testing.T) {
 				t.Errorf("contact was lost %v before the coordinator was gone", time.Since(lost))
 			}
 
-			pass(sessionTimeout - 100*time.Millisecond)
+			pass(early)
 			diff(t, "w1 before its session ends", []string(nil), w1.takeEvents())
 			await(t, "w1 to stop its work", time.Minute, func() bool { return len(c.running()) == 0 })
-			if after := time.Since(kept); after > sessionTimeout+100*time.Millisecond {
+			if after := time.Since(kept); after > late {
 				t.Errorf("the work stopped %v after the last heartbeat", after)
 			}
 			pass(time.Minute)

@@ -39,9 +39,9 @@ func (m *Member) grace() time.Duration {
 	return m.opts.MaxDelay / 2
 }
 
-// stopBy is when held work has to stop unless the member is heard by then. That is the
-// end of the session: until then the broker tells nobody that this member is missing,
-// so nobody else is given its work. (The Java worker stops its work when the
+// stopBy is when held work has to stop unless the member is heard by then. That is
+// shortly before the end of the session: until that end the broker tells nobody that
+// this member is missing, so nobody else is given its work. (The Java worker stops its work when the
 // coordinator was not found for heartbeat.interval.ms, which a mere restart of a
 // broker can take.) A member that has left has the group's patience instead.
 func (m *Member) stopBy() time.Time {
@@ -51,7 +51,12 @@ func (m *Member) stopBy() time.Time {
 	return m.sessionEnd()
 }
 
-func (m *Member) sessionEnd() time.Time { return m.session.kept.Add(m.opts.SessionTimeout) }
+// sessionEnd is when this member takes its session as ended: a twentieth of
+// session.timeout.ms before the broker does, the time that stopping the work may take
+// before another worker goes on with it.
+func (m *Member) sessionEnd() time.Time {
+	return m.session.kept.Add(m.opts.SessionTimeout - m.opts.SessionTimeout/20)
+}
 
 // sessionOver reports whether held work must stop now. A worker that was merely asleep
 // tries the coordinator first, as long as there is time: it keeps its work if it is

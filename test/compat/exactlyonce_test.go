@@ -19,8 +19,7 @@ func javaAndTributaryFenceForEachOther(t *testing.T, p *pair) {
 	load.produce(1)
 	properties := p.group("fencing")
 	properties["exactly.once.source.support"] = "enabled"
-	java := realkafka.StartJavaConnect(t, properties, realkafka.WithJVM(quickJVM), realkafka.WithName("java-fencing"))
-	javaAPI := &api.Client{BaseURL: java.URL()}
+	java, javaAPI := startJavaLeader(t, properties, "java-fencing")
 	tributary := startDistributed(t, properties)
 	awaitLeading(t, tributary, false)
 

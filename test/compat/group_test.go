@@ -93,15 +93,19 @@ func leads(w *worker) (leading, known bool) {
 	return rounds[len(rounds)-1][1] == "true", true
 }
 
+// startJavaLeader starts a Java worker as the first of its group, which it will lead, and waits until it is there: it
+// answers requests before it is.
+func startJavaLeader(t *testing.T, properties map[string]string, name string) (*realkafka.JavaWorker, *api.Client) {
+	t.Helper()
+	java := realkafka.StartJavaConnect(t, properties, realkafka.WithJVM(quickJVM), realkafka.WithName(name))
+	java.WaitLog(regexp.MustCompile(`Joined group at generation`), patience)
+	return java, &api.Client{BaseURL: java.URL()}
+}
+
 func javaAndTributaryShareAGroup(t *testing.T, p *pair) {
 	_, dst := p.clients(t)
 	properties := p.group("mixed")
-	java := realkafka.StartJavaConnect(t, properties, realkafka.WithJVM(quickJVM), realkafka.WithName("java-leading"))
-	javaAPI := &api.Client{BaseURL: java.URL()}
-	kafkatest.Await(t, patience, "Java to be in the group, which it answers from", func() (bool, string) {
-		_, err := javaAPI.List(t.Context())
-		return err == nil, fmt.Sprint(err)
-	})
+	java, javaAPI := startJavaLeader(t, properties, "java-leading")
 	tributary := startDistributed(t, properties)
 	awaitRole := func(leading bool) {
 		t.Helper()
