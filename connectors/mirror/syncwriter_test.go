@@ -80,6 +80,43 @@ func at(partition int32, up, down int64) replica.OffsetSync {
 	return replica.OffsetSync{TopicPartition: replica.TopicPartition{Topic: "t", Partition: partition}, Upstream: up, Downstream: down}
 }
 
+// farProducer answers each record after the time that a line takes.
+type farProducer struct {
+	handProducer
+	line time.Duration
+}
+
+func (p *farProducer) Send(ctx context.Context, rec *kafka.Record, done func(kafka.Metadata, error)) error {
+	time.AfterFunc(p.line, func() { done(kafka.Metadata{}, nil) })
+	return p.handProducer.Send(ctx, rec, func(kafka.Metadata, error) {})
+}
+
+// A mirror of many partitions is often divided anew while it starts, as when the topic of its heartbeats comes up.
+func TestTheFirstSyncsOfManyPartitionsAreWrittenBeforeATaskStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const partitions = 10_000
+		producer := &farProducer{line: 80 * time.Millisecond}
+		w := startSyncWriter(t.Context(), "syncs", 100, producer, newTroubles(discard()), newSourceTaskMetrics(nothingMeasured{}, &settings{}))
+		for p := range int32(partitions) {
+			w.acked(at(p, 0, 0).TopicPartition, 0, int64(p))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), drainTime)
+		defer cancel()
+
+		if unwritten := w.stop(ctx); unwritten != 0 {
+			t.Errorf("%d syncs were not written", unwritten)
+		}
+
+		var want []replica.OffsetSync
+		for p := range int32(partitions) {
+			want = append(want, at(p, 0, int64(p)))
+		}
+		if diff := cmp.Diff(want, producer.syncs(t)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 func TestFirstRecordIsSyncedAtOnceLaterOnesWithTheNextCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		producer := &handProducer{}
