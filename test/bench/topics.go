@@ -25,6 +25,7 @@ type filling struct {
 	valueBytes, run int
 	codec           kgo.CompressionCodec
 	batchBytes      int32
+	letters         bool // see payload
 }
 
 // fillBuffer bounds what is on its way while a topic is filled, in bytes.
@@ -49,6 +50,7 @@ func fill(ctx context.Context, bootstrap string, f filling) (int64, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	records := newPayload()
+	records.letters = f.letters
 	for i := range f.count {
 		key, value := records.sized(f.valueBytes)
 		bytes += int64(len(key) + len(value))
