@@ -22,8 +22,8 @@ var contents = map[string]struct {
 	left    float64 // about what the codec leaves of the records
 	letters bool    // see payload
 }{
-	"plain":   {kgo.NoCompression(), 1, false},
-	"zstd":    {kgo.ZstdCompression(), 1.0 / 3, false},
+	"plain": {kgo.NoCompression(), 1, false},
+	"zstd":  {kgo.ZstdCompression(), 1.0 / 3, false},
 	// At its default level the library leaves letters that do not repeat as they are; libzstd, which Java has, does not.
 	"letters": {kgo.ZstdCompression().WithLevel(7), 0.62, true},
 }

@@ -46,6 +46,7 @@ func throughputScenarios() []scenario {
 	with := func(throughput, cpu float64) map[string]goal {
 		goals := maps.Clone(base)
 		goals["throughput, records/s"], goals["CPU per payload, s/GB"] = timesJava(throughput), shareOfJava(cpu)
+		goals["CPU since start, s/GB"] = shareOfJava(cpu)
 		return goals
 	}
 	return []scenario{
