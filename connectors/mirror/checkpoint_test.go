@@ -150,6 +150,35 @@ func TestTranslatedOffsetsAreCommittedForIdleGroupsOnly(t *testing.T) {
 	}
 }
 
+// A consumer of the group comes, commits and goes while the mirror is about to commit for it.
+func TestAGroupThatGoesOnWhileItIsLookedAtIsNotTakenBack(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, localkafka.Options{}, localkafka.Options{})
+	mirrorRecords(t, p)
+	p.source.CommitOffset("g", "t", 0, 9)
+	first := startCheckpoints(t, p)
+	first.awaitCheckpoints(p, checkpoint("g", 9, 14))
+	first.stop()
+	p.target.CommitOffset("g", "A.t", 0, 3)
+	describing := p.b.Hold(localkafka.DescribeGroups) // what only the commit of translated offsets asks
+	defer describing.Undo()
+
+	r := startCheckpoints(t, p, "sync.group.offsets.enabled=true", "sync.group.offsets.interval.seconds=0")
+
+	r.await("the look at the group", func() bool { return describing.Hits() > 0 })
+	listing := p.b.Hold(localkafka.ListOffsets) // what comes between that and the commit
+	defer listing.Undo()
+	describing.Undo()
+	r.await("the look at the ends", func() bool { return listing.Hits() > 0 })
+	p.target.CommitOffset("g", "A.t", 0, 15)
+	looks := p.b.Count(localkafka.DescribeGroups)
+	listing.Undo()
+	r.await("some more looks", func() bool { return looks.Hits() > 5 })
+	if got := p.target.CommittedOffsets("g")["A.t"][0]; got != 15 {
+		t.Errorf("the group that went on to 15 was taken back to %d", got)
+	}
+}
+
 func TestAGroupThatMayNotBeReadCostsOnlyItself(t *testing.T) {
 	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -283,9 +284,46 @@ func (t *CheckpointTask) syncGroup(ctx context.Context, group string) error {
 	if len(translated) == 0 {
 		return nil
 	}
-	state, err := stateOf(ctx, t.target.admin, group)
+	toSet, err := t.offsetsToSet(ctx, group, translated)
 	if err != nil {
 		return err
+	}
+	offsets := make(map[replica.TopicPartition]int64, len(toSet))
+	for tp, o := range toSet {
+		offsets[tp] = o.Offset
+	}
+	beyond, err := t.withinTarget(ctx, offsets)
+	if err != nil {
+		return err
+	}
+	t.reports.set(group, "beyond", obstacleText(beyond))
+	if len(offsets) == 0 {
+		return nil
+	}
+	maps.DeleteFunc(translated, func(tp replica.TopicPartition, _ replica.CommittedOffset) bool {
+		_, within := offsets[tp]
+		return !within
+	})
+	// The look at the ends took time: consumers may have come, or come and gone, meanwhile.
+	if toSet, err = t.offsetsToSet(ctx, group, translated); err != nil || len(toSet) == 0 {
+		return err
+	}
+	err = commitOffsets(ctx, t.target.admin, group, toSet)
+	if errors.Is(err, kafka.ErrUnknownMemberID) {
+		return nil // a consumer joined a moment ago: the group is its own again
+	}
+	if err == nil {
+		t.logger.Debug("Committed translated offsets on the target", "group", group, "partitions", len(toSet))
+	}
+	return err
+}
+
+// offsetsToSet asks what the group does on the target and what it has committed there, and says what is to be committed
+// for it. If consumers come between the answers and the commit, the broker refuses it.
+func (t *CheckpointTask) offsetsToSet(ctx context.Context, group string, translated map[replica.TopicPartition]replica.CommittedOffset) (map[replica.TopicPartition]replica.CommittedOffset, error) {
+	state, err := stateOf(ctx, t.target.admin, group)
+	if err != nil {
+		return nil, err
 	}
 	active := ""
 	if state == replica.TargetGroupActive {
@@ -295,37 +333,10 @@ func (t *CheckpointTask) syncGroup(ctx context.Context, group string) error {
 	var current map[replica.TopicPartition]replica.CommittedOffset
 	if state == replica.TargetGroupEmpty {
 		if current, err = committedOffsets(ctx, t.target.admin, group); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	toSet := replica.GroupOffsetsToSet(state, translated, current)
-	offsets := make(map[replica.TopicPartition]int64, len(toSet))
-	for tp, o := range toSet {
-		offsets[tp] = o.Offset
-	}
-	beyond, err := t.withinTarget(ctx, offsets)
-	if err != nil {
-		return err
-	}
-	for _, o := range beyond {
-		delete(toSet, o.TopicPartition)
-	}
-	t.reports.set(group, "beyond", obstacleText(beyond))
-	if len(toSet) == 0 {
-		return nil
-	}
-	// The look at the ends took time: a consumer may have come back meanwhile.
-	if again, err := stateOf(ctx, t.target.admin, group); err != nil || again != state {
-		return err
-	}
-	err = commitOffsets(ctx, t.target.admin, group, toSet)
-	if errors.Is(err, kafka.ErrUnknownMemberID) {
-		return nil // a consumer joined a moment ago: the group is its own again
-	}
-	if err == nil {
-		t.logger.Debug("Committed translated offsets on the target", "group", group, "state", state, "partitions", len(toSet))
-	}
-	return err
+	return replica.GroupOffsetsToSet(state, translated, current), nil
 }
 
 // Stop implements connect.SourceTask.

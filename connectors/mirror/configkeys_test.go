@@ -121,6 +121,9 @@ func TestConfigurationsThatCannotWorkAreRefusedByKey(t *testing.T) {
 		{"syncs off but configured", source, plus("emit.offset-syncs.enabled=false", "offset-syncs.topic.replication.factor=1"), "emit.offset-syncs.enabled"},
 		{"syncs off", source, plus("emit.offset-syncs.enabled=false"), ""},
 		{"a policy of one's own", source, plus("replication.policy.class=com.acme.Policy"), replica.PolicyClassKey},
+		{"a topic filter of one's own", source, plus("topic.filter.class=com.acme.Filter"), replica.TopicFilterClassKey},
+		{"a property filter of one's own", source, plus("config.property.filter.class=com.acme.Filter"), replica.ConfigPropertyFilterClassKey},
+		{"a group filter of one's own", checkpoint, plus("group.filter.class=com.acme.Filter"), replica.GroupFilterClassKey},
 		{"a broken expression", source, plus("topics=a(b"), replica.TopicFilterClassKey},
 		{"an admin of one's own", heartbeat, plus("forwarding.admin.class=com.acme.Admin"), "forwarding.admin.class"},
 		{"checkpoints off", checkpoint, plus("emit.checkpoints.enabled=false"), "emit.checkpoints.enabled"},
@@ -146,8 +149,13 @@ func TestConfigurationsThatCannotWorkAreRefusedByKey(t *testing.T) {
 			if test.key != "" && (len(errs) != 1 || len(errs[test.key]) != 1 || !strings.Contains(errs[test.key][0], strings.TrimSuffix(test.key, ".class"))) && test.key != replica.TopicFilterClassKey {
 				t.Errorf("errors %v, want one for %s that names it", errs, test.key)
 			}
-			if test.key == replica.TopicFilterClassKey && !strings.Contains(strings.Join(errs[test.key], ""), "topics") {
+			if test.key == replica.TopicFilterClassKey && !strings.Contains(strings.Join(errs[test.key], ""), "topic") {
 				t.Errorf("errors %v do not name topics", errs)
+			}
+			for key, value := range test.config {
+				if strings.HasPrefix(value, "com.acme.") && !(strings.Contains(errs[key][0], value) && strings.Contains(errs[key][0], "org.apache.kafka.")) {
+					t.Errorf("errors %v do not name %s and what is built in", errs, value)
+				}
 			}
 		})
 	}

@@ -96,7 +96,7 @@ func newSourceTaskMetrics(m connect.Metrics, s *settings) sourceTaskMetrics {
 	labels := map[string]string{"source": s.source, "target": s.target}
 	return sourceTaskMetrics{
 		stuck:          m.Gauge(sourcePrefix+"stuck_partitions", "Partitions of the task that cannot be read, or whose copies cannot be written to, at present.", labels),
-		stopped:        m.Gauge(sourcePrefix+"stopped_partitions", "Partitions of the task that are given up until it is restarted.", labels),
+		stopped:        m.Gauge(sourcePrefix+"stopped_partitions", "Partitions of the task that wait because of a loss, a refused record or a damaged batch.", labels),
 		stalled:        m.Gauge(sourcePrefix+"stalled_partitions", "Partitions of the task of which nothing gets through although records wait.", labels),
 		curbed:         m.Gauge(sourcePrefix+"held_back_partitions", "Partitions of the task that are read no further for now because too much of them waits for the target.", labels),
 		gaps:           m.Counter(sourcePrefix+"gap_count", "Gaps: ranges of source records that were lost before they were mirrored, or left out.", labels),

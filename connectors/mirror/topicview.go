@@ -139,8 +139,8 @@ func (v *topicView) choose(source map[string]kafka.TopicInfo) map[string]kafka.T
 // takes reports whether a topic of the source is to be mirrored.
 func (v *topicView) takes(topic string) bool {
 	s := v.c.settings
-	if source, ok := s.policy.TopicSource(topic); v.c.loop && ok && source == s.source {
-		return false // a copy that this flow made: source and target are one cluster
+	if v.c.loop && replica.CameThrough(s.policy, s.source, topic) {
+		return false // source and target are one cluster: a copy that this flow made, or another one's copy of that
 	}
 	return replica.ShouldReplicateTopic(s.policy, v.c.topics, s.Bool(replicateHeartbeatsKey), s.target, topic)
 }

@@ -27,6 +27,7 @@ const (
 	Heartbeat          API = 12
 	LeaveGroup         API = 13
 	SyncGroup          API = 14
+	DescribeGroups     API = 15
 	APIVersions        API = 18
 	CreateTopics       API = 19
 	InitProducerID     API = 22

@@ -12,6 +12,7 @@
 //	exactly-once     the zstd topic with exactly.once.source.support=enabled, read with read_committed
 //	record-lane      the zstd topic with a RegexRouter configured
 //	latency          1,000 records a second, each stamped when it is sent; "straight" is the source broker without a mirror
+//	delayed          the same rate with replication.mode=delayed, by the times at which the target's broker appends
 //	idle             a mirror with nothing to do
 //	connectors       a thousand connectors on three workers, and one worker killed
 //	partitions       2,000 partitions from nothing, and at rest; "straight" is the target broker without a mirror

@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/test/cluster/kafkatest"
 )
 
 func TestRatesLeaveOutTheStartUp(t *testing.T) {
@@ -275,6 +277,27 @@ func TestOptionsThatMeasureNothingAreRefused(t *testing.T) {
 		spoil(&bad)
 		if err := bad.Validate(); err == nil || !strings.HasPrefix(err.Error(), name+" is ") {
 			t.Errorf("%s too small: error %v, want one that names it", name, err)
+		}
+	}
+}
+
+func TestLatenessCountsFromTheTimestampAndTheDelay(t *testing.T) {
+	at := func(ms int64, value string) kafkatest.Record {
+		return kafkatest.Record{Timestamp: time.UnixMilli(ms), Value: []byte(value)}
+	}
+	source := map[int32][]kafkatest.Record{0: {at(1000, "a"), at(1500, "b")}, 1: {at(1600, "c")}}
+	good := map[int32][]kafkatest.Record{0: {at(3100, "a"), at(3507, "b")}, 1: {at(3600, "c")}}
+	late, err := lateness(source, good, 2*time.Second, time.UnixMilli(1500))
+	if diff := cmp.Diff([]time.Duration{0, 7 * time.Millisecond}, late); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	for what, copied := range map[string]map[int32][]kafkatest.Record{
+		"too early":      {0: {at(2999, "a"), at(3507, "b")}, 1: {at(3600, "c")}},
+		"its copy 1":     {0: {at(3100, "a")}, 1: {at(3600, "c")}},
+		"is another one": {0: {at(3100, "a"), at(3507, "x")}, 1: {at(3600, "c")}},
+	} {
+		if _, err := lateness(source, copied, 2*time.Second, time.UnixMilli(0)); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 }

@@ -80,7 +80,7 @@ var mirrors = []string{java, tributary}
 
 // scenarios are in the order in which they are measured.
 func scenarios() []scenario {
-	return slices.Concat(throughputScenarios(), []scenario{latencyScenario(), idleScenario()},
+	return slices.Concat(throughputScenarios(), []scenario{latencyScenario(), delayedScenario(), idleScenario()},
 		[]scenario{connectorsScenario(), partitionsScenario(), manyPartitionsScenario()},
 		costScenarios(), linkScenarios(), []scenario{jsonScenario()})
 }

@@ -95,7 +95,8 @@ func wantACLs(t *testing.T, client *kafkatest.Client, user string, want ...strin
 	})
 }
 
-// oneClusterIsSourceAndTarget: a flow within one cluster does not copy its own copies, nor their ACLs.
+// oneClusterIsSourceAndTarget: a flow within one cluster does not copy its own copies, nor their ACLs, and two such flows
+// do not copy each other's without end.
 func oneClusterIsSourceAndTarget(t *testing.T, f *faults) {
 	f.dst.CreateTopic("first-own", 1, nil)
 	rule(t, f.dst, kadm.NewACLs().Allow("User:carl").AllowHosts().Operations(kmsg.ACLOperationRead).Topics("first-own", "second-own"))
@@ -109,8 +110,30 @@ func oneClusterIsSourceAndTarget(t *testing.T, f *faults) {
 	f.dst.CreateTopic("third-own", 1, nil)
 	f.dst.Produce("third-own", kafkatest.Record{Value: []byte("0")})
 	f.awaitValues("self.third-own", 0, "0")
+	// Heartbeats topics go with every flow.
+	f.dst.CreateTopic("heartbeats", 1, nil)
+	within := map[string]string{"source.cluster.bootstrap.servers": f.p.target.Bootstrap(), "target.cluster.alias": "other", "emit.offset-syncs.enabled": "false"}
+	f.mirror("again", "looked-.*", within)
+	beats := []string{"again.heartbeats", "again.self.heartbeats", "heartbeats", "self.again.heartbeats", "self.heartbeats"}
+	for _, topic := range beats {
+		f.dst.AwaitTopic(topic, patience)
+	}
+	// Both flows look at the topics again, twice.
+	for _, topic := range []string{"looked-1", "looked-2"} {
+		f.dst.CreateTopic(topic, 1, nil)
+		f.dst.CreateTopic(topic+"-own", 1, nil)
+		f.dst.AwaitTopic("again."+topic, patience)
+		f.dst.AwaitTopic("self."+topic+"-own", patience)
+		f.dst.AwaitTopic("self.again."+topic+"-own", patience)
+	}
+	if got := slices.DeleteFunc(f.dst.Topics(), func(topic string) bool { return !strings.HasSuffix(topic, "heartbeats") }); !slices.Equal(got, beats) {
+		t.Errorf("the heartbeats topics are %q, want %q", got, beats)
+	}
 	own := slices.DeleteFunc(f.dst.Topics(), func(topic string) bool { return !strings.HasSuffix(topic, "-own") })
-	if want := []string{"first-own", "second-own", "self.first-own", "self.second-own", "self.third-own", "third-own"}; !slices.Equal(own, want) {
+	if want := []string{
+		"again.looked-1-own", "again.looked-2-own", "first-own", "looked-1-own", "looked-2-own", "second-own", "self.again.looked-1-own", "self.again.looked-2-own",
+		"self.first-own", "self.looked-1-own", "self.looked-2-own", "self.second-own", "self.third-own", "third-own",
+	}; !slices.Equal(own, want) {
 		t.Errorf("the topics are %q, want %q", own, want)
 	}
 	wantACLs(t, f.dst, "carl", "Read first-own", "Read second-own", "Read self.first-own", "Read self.second-own")

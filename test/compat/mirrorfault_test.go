@@ -54,6 +54,7 @@ func TestMirrorsMeetFaults(t *testing.T) {
 			{"rights are missing", rightsAreMissing},
 			{"topics of the target are not as they were", targetTopicsAreNotAsTheyWere},
 			{"settings are carried by difference", settingsAreCarriedByDifference},
+			{"groups go their own way", groupsGoTheirOwnWay},
 			{"one cluster is source and target", oneClusterIsSourceAndTarget},
 			{"new topics restart few tasks", newTopicsRestartFewTasks},
 			{"failed tasks restart by themselves", failedTasksRestartByThemselves},

@@ -383,6 +383,9 @@ func restAnswersAreJavas(t *testing.T, p *pair) {
 	if compared < 200 {
 		t.Errorf("only %d answers were compared", compared)
 	}
+	for connector, least := range map[string]int{"MirrorSourceConnector": 90, "MirrorCheckpointConnector": 90, "MirrorHeartbeatConnector": 80} {
+		r.compareKeys(connector, least)
+	}
 	r.stop()
 
 	// What settings switch off, and add.
@@ -479,6 +482,53 @@ func (r *restPair) compare(requests []string) (compared int) {
 		compared++
 	}
 	return compared
+}
+
+// meantDefaults are defaults that are others than Java's on purpose.
+var meantDefaults = map[string]string{}
+
+// compareKeys wants a connector to have every key that it has on a Java worker, with its type, default and importance.
+func (r *restPair) compareKeys(connector string, least int) {
+	r.t.Helper()
+	type key struct {
+		Type         string  `json:"type"`
+		Required     bool    `json:"required"`
+		DefaultValue *string `json:"default_value"`
+		Importance   string  `json:"importance"`
+	}
+	keysOf := func(base string) map[string]key {
+		status, body := ask(r.t, base, "GET /connector-plugins/"+connector+"/config")
+		var listed []struct {
+			Name string `json:"name"`
+			key
+		}
+		if err := json.Unmarshal(body, &listed); err != nil || status != http.StatusOK {
+			r.t.Fatalf("keys of %s: %d %v", connector, status, err)
+		}
+		keys := map[string]key{}
+		for _, k := range listed {
+			keys[k.Name] = k.key
+		}
+		return keys
+	}
+	java, tributary := keysOf(r.java.URL()), keysOf(r.tributary.BaseURL)
+	if len(java) < least {
+		r.t.Errorf("Java's %s has only %d keys", connector, len(java))
+	}
+	for name, meant := range meantDefaults {
+		if k, ok := java[name]; ok {
+			k.DefaultValue = &meant
+			java[name] = k
+		}
+	}
+	for name := range tributary {
+		if _, ok := java[name]; !ok {
+			delete(tributary, name)
+		}
+	}
+	if diff := cmp.Diff(java, tributary); diff != "" {
+		r.t.Errorf("keys of %s (-Java +Tributary):\n%s", connector, diff)
+	}
 }
 
 func (r *restPair) stop() {

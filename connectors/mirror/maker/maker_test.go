@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -65,6 +66,45 @@ func TestFilesThatCannotBeRunAreRefusedBeforeAnythingStarts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Classes of a site's own are Java: neither the file nor --check runs with them.
+func TestClassesThatOnlyJavaHasAreNamedWithTheirKeyAndWhatIsBuiltIn(t *testing.T) {
+	const two = "rest.advertised.host.name=127.0.0.1\nclusters=a,b\na.bootstrap.servers=127.0.0.1:1\nb.bootstrap.servers=127.0.0.1:1\na->b.enabled=true\nlisteners=http://127.0.0.1:0\n"
+	const mirror, class = "org.apache.kafka.connect.mirror.", "com.acme.Own"
+	for key, builtIn := range map[string][]string{
+		"replication.policy.class":     {mirror + "DefaultReplicationPolicy", mirror + "IdentityReplicationPolicy"},
+		"topic.filter.class":           {mirror + "DefaultTopicFilter"},
+		"group.filter.class":           {mirror + "DefaultGroupFilter"},
+		"config.property.filter.class": {mirror + "DefaultConfigPropertyFilter"},
+		"forwarding.admin.class":       {"org.apache.kafka.clients.admin.ForwardingAdmin"},
+	} {
+		for place, prefix := range map[string]string{"at the top": "", "of the flow": "a->b."} {
+			for how, run := range map[string]func(map[string]string) error{
+				"run": func(file map[string]string) error {
+					return Run(t.Context(), program(), file, nil, slog.New(slog.DiscardHandler))
+				},
+				"check": func(file map[string]string) error {
+					p := program()
+					p.Stdout = io.Discard
+					return Check(t.Context(), p, file, nil, slog.New(slog.DiscardHandler))
+				},
+			} {
+				t.Run(key+" "+place+" "+how, func(t *testing.T) {
+					err := run(properties(two + prefix + key + "=" + class + "\n"))
+					var wrong *cli.ConfigError
+					if !errors.As(err, &wrong) {
+						t.Fatalf("got %v, want a *cli.ConfigError", err)
+					}
+					for _, want := range append(builtIn, key+" is \""+class+"\", which is not built in") {
+						if !strings.Contains(err.Error(), want) {
+							t.Errorf("%q is not in:\n%v", want, err)
+						}
+					}
+				})
+			}
+		}
 	}
 }
 

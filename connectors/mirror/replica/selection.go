@@ -13,13 +13,16 @@ func ShouldReplicateTopic(policy Policy, filter TopicFilter, replicateHeartbeats
 // called target before, so that mirroring it would send records round in circles.
 // A policy that does not rename leaves no trace of the way: only the last hop, which
 // TopicSource tells, is checked then.
-func IsCycle(policy Policy, target, topic string) bool {
+func IsCycle(policy Policy, target, topic string) bool { return CameThrough(policy, target, topic) }
+
+// CameThrough is true when the name of topic says that it was copied from the cluster called alias, at some hop.
+func CameThrough(policy Policy, alias, topic string) bool {
 	for {
 		source, ok := policy.TopicSource(topic)
 		if !ok {
 			return false
 		}
-		if source == target {
+		if source == alias {
 			return true
 		}
 		upstream, ok := policy.UpstreamTopic(topic)
