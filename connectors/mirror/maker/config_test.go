@@ -183,6 +183,10 @@ primary->backup.topcis=x
 primary->bckup.topics=x
 prmary.bootstrap.servers=x
 backup.offset.flush.interval.ms=1
+backup.topics=x
+backup.transforms=r
+backup.transforms.r.type=X
+backup.status.storage.cleanup.policy=compact
 backup.producer.linger.ms=1
 backup.producer.lnger.ms=1
 primary->backup.transforms.r.type=X
@@ -190,18 +194,21 @@ use.defaults.from=source
 tasks.max=2
 nonsense=1`)
 	known := Known{
-		Connector: func(k string) bool { return k == "topics" || k == "tasks.max" },
+		Connector: func(k string) bool { return k == "topics" || k == "tasks.max" || k == "transforms" },
 		Worker:    func(k string) bool { return k == "offset.flush.interval.ms" },
 		Client:    func(k string) bool { return k == "linger.ms" || k == "bootstrap.servers" },
 	}
 	got := c.UnreadKeys(known)
 	want := []string{
 		"backup.producer.lnger.ms is not read by anything: producer.lnger.ms is no key of a worker or a Kafka client",
+		"backup.topics is not read by anything: topics is a key of the mirror connectors: set it at the top of the file or for a flow (primary->backup.topics)",
+		"backup.transforms is not read by anything: transforms is a key of the mirror connectors: set it at the top of the file or for a flow (primary->backup.transforms)",
+		"backup.transforms.r.type is not read by anything: set it for a flow (primary->backup.transforms.r.type)",
 		"nonsense is not read by anything",
 		"primary->backup.topcis is not read by anything: topcis is no key of the mirror connectors",
 		"primary->bckup.topics is not read by anything: no cluster is called bckup (clusters=primary,backup)",
 		"prmary.bootstrap.servers is not read by anything: no cluster is called prmary (clusters=primary,backup)",
-		"use.defaults.from is not read at the top of the file: set it for a cluster (primary.use.defaults.from) or for a flow (primary->backup.use.defaults.from)",
+		"use.defaults.from is not read at the top of the file: set it for a flow (primary->backup.use.defaults.from)",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

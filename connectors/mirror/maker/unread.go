@@ -31,6 +31,9 @@ var processPrefixes = []string{"config.providers", "replication.policy.", "liste
 // flowPrefixes are families of keys that a connector hands on.
 var flowPrefixes = []string{"transforms.", "predicates.", "topic.creation.", "key.converter.", "value.converter.", "header.converter.", "replication.policy.", "config.providers", "topic.filter.", "group.filter.", "config.property.filter.", "forwarding.admin."}
 
+// clusterPrefixes are families of keys that the worker of a flow into a cluster reads.
+var clusterPrefixes = []string{"offset.storage", "config.storage", "status.storage", "key.converter", "value.converter", "header.converter", "config.providers"}
+
 // flowKeys are keys that only make sense for a flow: the framework reads them, the top
 // of the file does not hand them on.
 var flowKeys = []string{"use.defaults.from", "exactly.once.support", "transaction.boundary", "transaction.boundary.interval.ms", "offsets.storage.topic"}
@@ -54,8 +57,13 @@ func (c *Config) unread(key string, known Known) string {
 	}
 	for _, alias := range c.Clusters {
 		if rest, ok := strings.CutPrefix(key, alias+"."); ok {
-			if clusterKeyRead(rest, known) {
+			switch {
+			case clusterKeyRead(rest, known):
 				return ""
+			case known.Connector(rest):
+				return fmt.Sprintf("%s is not read by anything: %s is a key of the mirror connectors: set it at the top of the file or for a flow (%s.%s)", key, rest, c.exampleFlow(), rest)
+			case slices.Contains(flowKeys, rest), hasPrefix(rest, flowPrefixes):
+				return fmt.Sprintf("%s is not read by anything: set it for a flow (%s.%s)", key, c.exampleFlow(), rest)
 			}
 			return fmt.Sprintf("%s is not read by anything: %s is no key of a worker or a Kafka client", key, rest)
 		}
@@ -64,7 +72,9 @@ func (c *Config) unread(key string, known Known) string {
 	case slices.Contains(processKeys, key), slices.Contains(clientKeys, key), known.Connector(key),
 		hasPrefix(key, processPrefixes), hasPrefix(key, workerPrefixes):
 		return ""
-	case slices.Contains(flowKeys, key), hasPrefix(key, flowPrefixes), known.Worker(key), hasPrefix(key, []string{"producer.", "consumer.", "admin."}):
+	case slices.Contains(flowKeys, key), hasPrefix(key, flowPrefixes):
+		return fmt.Sprintf("%s is not read at the top of the file: set it for a flow (%s.%s)", key, c.exampleFlow(), key)
+	case known.Worker(key), hasPrefix(key, []string{"producer.", "consumer.", "admin."}):
 		return fmt.Sprintf("%s is not read at the top of the file: set it for a cluster (%s.%s) or for a flow (%s.%s)", key, c.Clusters[0], key, c.exampleFlow(), key)
 	}
 	if head, rest, ok := strings.Cut(key, "."); ok && clusterKeyRead(rest, known) {
@@ -116,8 +126,8 @@ func unreadFlow(flow, key, rest string, known Known, clusters []string) string {
 }
 
 func clusterKeyRead(rest string, known Known) bool {
-	return known.Worker(rest) || known.Client(rest) || known.Connector(rest) || slices.Contains(clientKeys, rest) ||
-		hasPrefix(rest, workerPrefixes) || hasPrefix(rest, flowPrefixes) || clientOverrideRead(rest, known)
+	return known.Worker(rest) || known.Client(rest) || slices.Contains(clientKeys, rest) ||
+		hasPrefix(rest, clusterPrefixes) || clientOverrideRead(rest, known)
 }
 
 // clientOverrideRead reports a key for one kind of client, with any of the prefixes
