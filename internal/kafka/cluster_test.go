@@ -69,7 +69,12 @@ func newTestAdmin(t *testing.T, bootstrap string, pairs ...string) *Admin {
 
 func newTestProducer(t *testing.T, bootstrap string, pairs ...string) *Producer {
 	t.Helper()
-	p, err := NewProducer(newTestClient(t, bootstrap), testConfig(t, RoleProducer, bootstrap, pairs...), nil)
+	return newLoggedProducer(t, nil, bootstrap, pairs...)
+}
+
+func newLoggedProducer(t *testing.T, logger *slog.Logger, bootstrap string, pairs ...string) *Producer {
+	t.Helper()
+	p, err := NewProducer(newTestClient(t, bootstrap), testConfig(t, RoleProducer, bootstrap, pairs...), logger)
 	if err != nil {
 		t.Fatal(err)
 	}

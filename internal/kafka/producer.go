@@ -32,8 +32,10 @@ type Producer struct {
 	client *Client
 	cfg    *Config
 	logger *slog.Logger
-	codec  sarama.CompressionCodec
-	level  int
+	// notices are of single partitions.
+	notices *Notices
+	codec   sarama.CompressionCodec
+	level   int
 
 	run    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -108,6 +110,7 @@ func NewProducer(c *Client, cfg *Config, logger *slog.Logger) (*Producer, error)
 		client:     c,
 		cfg:        cfg,
 		logger:     logger,
+		notices:    NewNotices(logger, c.Bootstrap()),
 		codec:      conf.Producer.Compression,
 		level:      conf.Producer.CompressionLevel,
 		run:        run,
@@ -420,5 +423,6 @@ func (p *Producer) Close(ctx context.Context) error {
 	}
 	p.mu.Unlock()
 	p.wg.Wait()
+	p.notices.Close()
 	return err
 }

@@ -135,6 +135,12 @@ func (p *Producer) Unwritable() map[TopicPartition]error {
 	return stuck
 }
 
+// What producers log of partitions that cannot be written to for a while.
+var (
+	UnwritableNotice = NoticeText{One: "partition cannot be written to, trying on", Many: "partitions cannot be written to, trying on"}
+	WritableNotice   = NoticeText{One: "partition can be written to again", Many: "partitions can be written to again"}
+)
+
 // tellUnwritable logs, once for each reason, that a partition takes nothing. When no broker answers at all that is said of the
 // cluster, not of each partition. The lock is held.
 func (p *Producer) tellUnwritable(q *queue) {
@@ -146,15 +152,14 @@ func (p *Producer) tellUnwritable(q *queue) {
 	if Away(p.cfg.BootstrapServers) {
 		level = slog.LevelDebug // it has been said of the whole cluster
 	}
-	p.logger.Log(context.Background(), level, "partition cannot be written to, trying on", "topic", q.Topic, "partition", q.Partition,
-		"cluster", p.client.Bootstrap(), "reason", q.logged)
+	p.notices.Say(level, UnwritableNotice, q.TopicPartition, q.logged)
 }
 
 // tellWritable ends what tellUnwritable said. The lock is held.
 func (p *Producer) tellWritable(q *queue) {
 	if q.logged != "" {
 		q.logged = ""
-		p.logger.Info("partition can be written to again", "topic", q.Topic, "partition", q.Partition, "cluster", p.client.Bootstrap())
+		p.notices.Say(slog.LevelInfo, WritableNotice, q.TopicPartition, "")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -309,6 +310,41 @@ func TestARecordThatCannotBeSentEndsWithDeliveryTimeout(t *testing.T) {
 	f.Assign(map[TopicPartition]int64{tp: 0})
 	if diff := cmp.Diff([]string{"kept"}, valuesOf(readTo(t, f, tp, 1))); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestAPartitionThatTakesNothingIsToldUntilItDoes(t *testing.T) {
+	c := startCluster(t, localkafka.Options{Topics: map[string]int32{"a": 2}})
+	log := &logLines{}
+	p := newLoggedProducer(t, slog.New(log), c.Bootstrap(), "linger.ms", "0")
+	notEnough := c.Fail(localkafka.Fault{API: localkafka.Produce, Code: 19, Topic: "a", Partitions: []int32{1}, Times: -1})
+	done := make(chan error, 1)
+	if err := p.Send(t.Context(), &Record{Topic: "a", Partition: 1, Value: []byte("late")}, func(_ Metadata, err error) { done <- err }); err != nil {
+		t.Fatal(err)
+	}
+	mustSend(t, p, &Record{Topic: "a", Partition: 0, Value: []byte("at once")})
+
+	tp := TopicPartition{"a", 1}
+	for stuck := p.Unwritable(); codeOf(stuck[tp]) != 19 || len(stuck) != 1; stuck = p.Unwritable() {
+		if err := sleep(testContext(t), 10*time.Millisecond); err != nil {
+			t.Fatalf("%v: told are %v", err, stuck)
+		}
+	}
+	notEnough.Undo()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if stuck := p.Unwritable(); len(stuck) != 0 {
+		t.Errorf("told after it was written to: %v", stuck)
+	}
+	if err := p.Close(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	said := strings.Join(log.all(), "\n")
+	for _, line := range []string{"partition cannot be written to, trying on", "partition can be written to again"} {
+		if strings.Count(said, line) != 1 {
+			t.Errorf("%q is not said once in:\n%s", line, said)
+		}
 	}
 }
 

@@ -150,7 +150,7 @@ func (s *Sender) retry(st *stream, err error, look bool) {
 	}
 	if st.logged != text {
 		st.logged = text
-		s.notices.Say(level, unwritable, st.TopicPartition, text)
+		s.notices.Say(level, kafka.UnwritableNotice, st.TopicPartition, text)
 	}
 	if !st.named && time.Since(st.troubled) >= longTrouble {
 		st.named = true
@@ -158,12 +158,9 @@ func (s *Sender) retry(st *stream, err error, look bool) {
 	}
 }
 
-// What is logged of single partitions. New ones of a target that makes thousands take some seconds.
-var (
-	unwritable      = kafka.NoticeText{One: "partition cannot be written to, trying on", Many: "partitions cannot be written to, trying on"}
-	stillUnwritable = kafka.NoticeText{One: "partition still cannot be written to, trying on", Many: "partitions still cannot be written to, trying on", Names: 50}
-	writable        = kafka.NoticeText{One: "partition can be written to again", Many: "partitions can be written to again"}
-)
+// stillUnwritable is logged later than kafka.UnwritableNotice: new partitions of a target that makes thousands take some
+// seconds.
+var stillUnwritable = kafka.NoticeText{One: "partition still cannot be written to, trying on", Many: "partitions still cannot be written to, trying on", Names: 50}
 
 // longTrouble is after how long a partition that cannot be written to is told by name, though it be one of many.
 const longTrouble = 30 * time.Second

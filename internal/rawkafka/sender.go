@@ -245,6 +245,6 @@ func (s *Sender) succeeded(st *stream) {
 	st.failures, st.lastErr, st.retryAt = 0, nil, time.Time{}
 	if st.logged != "" {
 		st.logged, st.named = "", false
-		s.notices.Say(slog.LevelInfo, writable, st.TopicPartition, "")
+		s.notices.Say(slog.LevelInfo, kafka.WritableNotice, st.TopicPartition, "")
 	}
 }

@@ -52,7 +52,7 @@ func groupsGoTheirOwnWay(t *testing.T, f *faults) {
 	ahead.leave()
 
 	f.mirror("moving-groups", topic, ann("source.cluster.", f.p.source.BootstrapOf("SECURE")), ann("target.cluster.", f.p.target.BootstrapOf("SECURE")), map[string]string{
-		"connector.class": "org.apache.kafka.connect.mirror.MirrorCheckpointConnector", "source.cluster.alias": "moving",
+		"connector.class": "org.apache.kafka.connect.mirror.MirrorCheckpointConnector", "source.cluster.alias": "moving", "emit.offset-syncs.enabled": "true",
 		"groups": "moving-.*", "tasks.max": "2", "refresh.groups.interval.seconds": "1", "emit.checkpoints.interval.seconds": "1",
 		"sync.group.offsets.enabled": "true", "sync.group.offsets.interval.seconds": "0",
 	})
@@ -145,6 +145,7 @@ func groupsGoTheirOwnWay(t *testing.T, f *faults) {
 // lastCheckpoint waits for a checkpoint of a group and returns its offset on the target.
 func (f *faults) lastCheckpoint(source, group string) (at int64) {
 	f.t.Helper()
+	f.dst.AwaitTopic(source+".checkpoints.internal", patience)
 	kafkatest.Await(f.t, patience, "a checkpoint of group "+group, func() (found bool, _ string) {
 		for _, record := range f.dst.ReadPartition(source+".checkpoints.internal", 0, kafkatest.ReadUncommitted) {
 			c, err := replica.DecodeCheckpoint(record.Key, record.Value)
