@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -39,6 +40,7 @@ var _ storage.ConfigStore = (*ConfigStore)(nil)
 // NewConfigStore checks the properties; Topic.Partitions is always 1.
 func NewConfigStore(o ConfigOptions) (*ConfigStore, error) {
 	o.Topic.Partitions = 1
+	o.Producer = roomy(o.Props, o.Producer)
 	j, err := newJournal(o.Options, content{purpose: "connector configurations", suffix: "configs",
 		remedy: "Connectors and tasks run on as they were, but no change can be kept. Save the answer of GET /connectors?expand=info, " +
 			"stop all workers of the group, start them, which makes the topic again, and create the connectors; their offsets are kept"})
@@ -52,6 +54,20 @@ func NewConfigStore(o ConfigOptions) (*ConfigStore, error) {
 		}
 	}
 	return s, nil
+}
+
+// roomy adds to the producer's settings what lets a task have very many partitions. Its configuration lists them in one
+// record, which for 10,000 topics and partitions with long names is more than the megabyte that producers and brokers
+// allow; compressed it is a tenth. What the user has set stands.
+func roomy(user, producer kafka.Props) kafka.Props {
+	all := kafka.Props{"compression.type": "gzip", "max.request.size": "16777216"}
+	for key := range all {
+		if _, set := user[key]; set {
+			delete(all, key)
+		}
+	}
+	maps.Copy(all, producer)
+	return all
 }
 
 // Start implements [storage.ConfigStore].

@@ -193,6 +193,46 @@ func newAdmin(t *testing.T, cluster *localkafka.Cluster, logger *slog.Logger) *k
 	return kafka.NewAdmin(client, cfg, logger)
 }
 
+// A task's configuration names all its partitions in one record.
+func TestTasksOfVeryManyPartitionsAreKept(t *testing.T) {
+	cluster := startKafka(t, localkafka.Options{})
+	var partitions strings.Builder
+	for i := range 20_000 {
+		fmt.Fprintf(&partitions, "domain-%05d.team-of-those.application.events-with-all-their-details.version-%d-%d,", i*7919%20_011, i%13, i%4)
+	}
+	want := []map[string]string{{"task.assigned.partitions": partitions.String()}}
+	if partitions.Len() < 1<<20 {
+		t.Fatalf("%d bytes are not too many for a record", partitions.Len())
+	}
+	for _, open := range []func(name string) *kafkastore.ConfigStore{
+		func(name string) *kafkastore.ConfigStore {
+			return must[*kafkastore.ConfigStore](t)(kafkastore.NewConfigStore(kafkastore.ConfigOptions{Options: options(cluster, name, 1)}))
+		},
+		func(name string) *kafkastore.ConfigStore { return privileged(t, cluster, name) },
+	} {
+		name := newName("configs")
+		store := open(name)
+		start(t, store, silent{})
+		if err := store.ClaimWritePrivileges(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.PutConnectorConfig(t.Context(), "c", storage.ConnectorConfig{}, nil); err != nil {
+			t.Fatal(err)
+		}
+
+		if err := store.PutTaskConfigs(t.Context(), "c", want); err != nil {
+			t.Fatal(err)
+		}
+
+		late := open(name)
+		start(t, late, silent{})
+		got := late.Snapshot().RawTaskConfigs("c")
+		if len(got) != 1 || got[0]["task.assigned.partitions"] == nil || *got[0]["task.assigned.partitions"] != partitions.String() {
+			t.Errorf("%d tasks are kept, or not as they were written", len(got))
+		}
+	}
+}
+
 func TestTopicsAreCreatedAsJavaDoes(t *testing.T) {
 	cluster := startKafka(t, localkafka.Options{Brokers: 3})
 	var logs logBuffer

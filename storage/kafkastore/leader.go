@@ -22,7 +22,7 @@ type leader struct {
 }
 
 func newLeader(j *journal, o ConfigOptions) (*leader, error) {
-	config, err := parse(kafka.RoleProducer, o.Props, kafka.Props{
+	config, err := parse(kafka.RoleProducer, o.Props, o.Producer, kafka.Props{
 		"client.id": o.ClientIDBase + "configs-leader",
 		"acks":      "all", "enable.idempotence": "true", "max.in.flight.requests.per.connection": "5",
 		"transactional.id": o.TransactionalID,
