@@ -71,14 +71,15 @@ func newSourcePartition(m connect.Metrics, s *settings, tp replica.TopicPartitio
 func (p *sourcePartition) atEnd() bool { return p.end >= 0 && p.next >= p.end }
 
 // sourceOffset is the offset of one mirrored record, and the way from an acknowledged
-// record back to its partition. Those of a batch lie in one slice, so that a record
-// costs no allocation for it. For a whole batch it is the last record's.
+// record back to its partition. Those of a portion lie in one slice, so that a record
+// costs no allocation for it; those of other partitions do not, for the last one of each
+// is kept until it is committed. For a whole batch it is the last record's.
 type sourceOffset struct {
 	offset    int64
 	partition *sourcePartition
 	// dead says that the record goes to the topic for refused ones.
 	dead  bool
-	whole *kafka.Batch // nil for a single record
+	whole *kafka.Batch // nil for a single record, and once it is acknowledged
 }
 
 // OffsetFields implements connect.SourceOffset.
@@ -88,9 +89,8 @@ func (o *sourceOffset) OffsetFields() map[string]any { return replica.WrapOffset
 // the records are acknowledged lies in few slices, not in an object a record.
 type batch struct {
 	pointers []*connect.SourceRecord
-	// records and offsets are what is left of the room for them.
+	// records are what is left of the room for them.
 	records []connect.SourceRecord
-	offsets []sourceOffset
 	headers []connect.Header
 }
 
@@ -98,7 +98,6 @@ func newBatch(records, headers int) *batch {
 	return &batch{
 		pointers: make([]*connect.SourceRecord, 0, records),
 		records:  make([]connect.SourceRecord, records),
-		offsets:  make([]sourceOffset, records),
 		headers:  make([]connect.Header, 0, headers),
 	}
 }
@@ -107,8 +106,9 @@ func newBatch(records, headers int) *batch {
 // partition, timestamp, order and repetition of headers, the difference between null
 // and empty. The bytes are shared with the fetched records.
 func (b *batch) add(p *sourcePartition, records []kafka.Record) {
+	offsets := make([]sourceOffset, len(records))
 	for i := range records {
-		from, to, at := &records[i], &b.records[i], &b.offsets[i]
+		from, to, at := &records[i], &b.records[i], &offsets[i]
 		at.offset, at.partition = from.Offset, p
 		to.Topic, to.Partition, to.Timestamp = p.remote, p.tp.Partition, from.Timestamp
 		to.SourcePartition, to.SourceOffset = p.position, at
@@ -129,16 +129,15 @@ func (b *batch) add(p *sourcePartition, records []kafka.Record) {
 			to.Headers = b.addHeaders(from.Headers)
 		}
 	}
-	b.records, b.offsets = b.records[len(records):], b.offsets[len(records):]
+	b.records = b.records[len(records):]
 }
 
 // place appends a position without a record.
 func (b *batch) place(p *sourcePartition, position int64) {
-	to, at := &b.records[0], &b.offsets[0]
-	at.offset, at.partition = position, p
-	to.PositionOnly, to.SourcePartition, to.SourceOffset = true, p.position, at
+	to := &b.records[0]
+	to.PositionOnly, to.SourcePartition, to.SourceOffset = true, p.position, &sourceOffset{offset: position, partition: p}
 	b.pointers = append(b.pointers, to)
-	b.records, b.offsets = b.records[1:], b.offsets[1:]
+	b.records = b.records[1:]
 }
 
 func (b *batch) addHeaders(headers []kafka.Header) []connect.Header {

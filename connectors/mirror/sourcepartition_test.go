@@ -1,8 +1,10 @@
 package mirror
 
 import (
+	"runtime"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -46,6 +48,36 @@ func TestARecordIsConvertedFieldByField(t *testing.T) {
 		if r.SourcePartition != p.position {
 			t.Errorf("record %d has a source partition of its own", i)
 		}
+	}
+}
+
+// The worker keeps the last acknowledged offset of each partition until it is committed. What came with the record must
+// not stay with it, nor what was handed out with it for other partitions.
+func TestAnAcknowledgedOffsetHoldsNoBatch(t *testing.T) {
+	p, q := testPartition(&meter{values: map[string]float64{}}), testPartition(&meter{values: map[string]float64{}})
+	answer := new([1 << 20]byte)
+	gone := weak.Make(answer)
+	task := &SourceTask{}
+	var kept []connect.SourceOffset
+	func() {
+		batch := func(first int64, data []byte) kafka.Record {
+			return kafka.Record{Offset: first, Timestamp: 1, Batch: &kafka.Batch{Data: data, First: first, Last: first + 9, Records: 10, Release: func() {}}}
+		}
+		records := convert([]portion{{partition: p, records: []kafka.Record{batch(0, answer[:10])}}, {partition: q, records: []kafka.Record{batch(7, answer[10:])}}}, time.Now())
+		for _, r := range records {
+			task.CommitRecord(r, &connect.RecordMetadata{Topic: "A.t", Partition: 3, Offset: 9, First: 0})
+			kept = append(kept, r.SourceOffset)
+		}
+	}()
+	answer = nil
+
+	runtime.GC()
+
+	if gone.Value() != nil {
+		t.Error("the bytes of the batches are still held")
+	}
+	if diff := cmp.Diff([]map[string]any{{"offset": int64(9)}, {"offset": int64(16)}}, []map[string]any{kept[0].OffsetFields(), kept[1].OffsetFields()}); diff != "" {
+		t.Error(diff)
 	}
 }
 

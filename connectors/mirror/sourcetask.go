@@ -237,6 +237,9 @@ func (t *SourceTask) CommitRecord(record *connect.SourceRecord, md *connect.Reco
 			t.syncs.acked(at.partition.tp, at.offset, md.Offset)
 		}
 	}
+	// The worker keeps the offset until it is committed, a minute as a rule, and with it would keep the answer that the
+	// batch came in: a different one for each partition.
+	at.whole = nil
 }
 
 // Commit implements connect.Committer.
