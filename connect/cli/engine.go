@@ -2,6 +2,7 @@ package cli
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/hashicorp/go-multierror"
 
@@ -107,6 +108,9 @@ func (e *engine) connectorValidator() *herder.Validator {
 // clusterAway reports whether the worker's cluster is known to be out of reach.
 func (e *engine) clusterAway() bool { return kafka.Away(e.admin.BootstrapServers) }
 
+// syncTimeout is worker.sync.timeout.ms where there is no such key.
+const syncTimeout = 3 * time.Second
+
 // herderOptions are those that do not depend on the group.
 func (e *engine) herderOptions(workerID string, s stores) distributed.Options {
 	return distributed.Options{
@@ -124,6 +128,8 @@ func (e *engine) herderOptions(workerID string, s stores) distributed.Options {
 		},
 		Validator: e.connectorValidator(),
 		Restarts:  e.restartPolicy(), Metrics: e.metrics, Windows: e.runtime.Metrics,
+		// What a group chooses; a worker of its own has its configurations in memory.
+		SyncTimeout: syncTimeout, SyncBackoff: syncTimeout,
 		TopicTracking: e.runtime.TopicTracking, TopicTrackingReset: e.values.Bool("topic.tracking.allow.reset"),
 		Logger: named(e.log, logHerder),
 	}

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
+	"tributary/api"
 	"tributary/connect/group"
 	"tributary/connect/group/protocol"
 	"tributary/connect/herder"
@@ -175,16 +177,45 @@ func (s *standalone) createAll(ctx context.Context) error {
 }
 
 func (s *standalone) create(ctx context.Context, f connectorFile) error {
-	started := s.starts.expect(f.name)
-	if _, _, err := s.PutConnectorConfig(ctx, f.name, f.config, f.initial, false); err != nil {
-		return err
+	_, _, err := s.PutConnectorConfig(ctx, f.name, f.config, f.initial, false)
+	return err
+}
+
+// PutConnectorConfig implements herder.Herder. As in Java it waits until the connector has started and has divided its
+// work, and fails if it cannot start: it is there all the same.
+func (s *standalone) PutConnectorConfig(ctx context.Context, connector string, config storage.ConnectorConfig, initial *storage.TargetState, allowReplace bool) (created bool, info api.ConnectorInfo, err error) {
+	info, err = s.started(ctx, connector, func() (info api.ConnectorInfo, err error) {
+		created, info, err = s.Herder.PutConnectorConfig(ctx, connector, config, initial, allowReplace)
+		return info, err
+	})
+	return created, info, err
+}
+
+// PatchConnectorConfig implements herder.Herder, see PutConnectorConfig.
+func (s *standalone) PatchConnectorConfig(ctx context.Context, connector string, patch storage.ConnectorConfig) (api.ConnectorInfo, error) {
+	return s.started(ctx, connector, func() (api.ConnectorInfo, error) { return s.Herder.PatchConnectorConfig(ctx, connector, patch) })
+}
+
+// started runs what has a connector start, and waits until it has.
+func (s *standalone) started(ctx context.Context, connector string, put func() (api.ConnectorInfo, error)) (api.ConnectorInfo, error) {
+	outcome, forget := s.starts.expect(connector)
+	defer forget()
+	info, err := put()
+	if err != nil {
+		return info, err
 	}
 	select {
-	case err := <-started:
-		return err
+	case err := <-outcome:
+		if err != nil {
+			return info, err
+		}
 	case <-ctx.Done():
-		return ctx.Err()
+		return info, ctx.Err()
 	}
+	if err := s.AwaitTaskConfigs(ctx, connector); err != nil {
+		return info, err
+	}
+	return s.ConnectorInfo(ctx, connector)
 }
 
 // oneLine leaves out the hint to ask an endpoint of a worker that is about to end.
@@ -230,37 +261,49 @@ func (s *standalone) MemberDeparted(context.Context, string, protocol.SignedRequ
 type startWatch struct {
 	worker.Listener
 	mu      sync.Mutex
-	waiting map[string]chan<- error
+	waiting map[string][]chan error
 }
 
-// expect returns where the outcome of a connector's next start will be.
-func (w *startWatch) expect(connector string) <-chan error {
+// expect returns where the outcome of a connector's next start will be. Who does not wait for it any more says so by
+// forget.
+func (w *startWatch) expect(connector string) (outcome <-chan error, forget func()) {
+	own := make(chan error, 1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.waiting == nil {
-		w.waiting = map[string]chan<- error{}
+		w.waiting = map[string][]chan error{}
 	}
-	outcome := make(chan error, 1)
-	w.waiting[connector] = outcome
-	return outcome
+	w.waiting[connector] = append(w.waiting[connector], own)
+	return own, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.waiting[connector] = slices.DeleteFunc(w.waiting[connector], func(c chan error) bool { return c == own })
+	}
 }
 
-// ConnectorState implements worker.Listener.
-func (w *startWatch) ConnectorState(connector string, state storage.State, trace, version string) {
-	w.Listener.ConnectorState(connector, state, trace, version)
-	var err error
-	switch state {
-	case storage.StateRunning, storage.StatePaused, storage.StateStopped:
-	case storage.StateFailed:
-		first, _, _ := strings.Cut(trace, "\n")
-		err = errors.New(first)
-	default:
-		return
-	}
+func (w *startWatch) tell(connector string, outcome error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if outcome, ok := w.waiting[connector]; ok {
-		outcome <- err
-		delete(w.waiting, connector)
+	for _, c := range w.waiting[connector] {
+		c <- outcome
 	}
+	delete(w.waiting, connector)
+}
+
+// ConnectorState implements worker.Listener. One that is RUNNING has not divided its work yet.
+func (w *startWatch) ConnectorState(connector string, state storage.State, trace, version string) {
+	w.Listener.ConnectorState(connector, state, trace, version)
+	switch state {
+	case storage.StatePaused, storage.StateStopped:
+		w.tell(connector, nil)
+	case storage.StateFailed:
+		first, _, _ := strings.Cut(trace, "\n")
+		w.tell(connector, errors.New(first))
+	}
+}
+
+// TaskConfigsRequested implements worker.Listener. It follows RUNNING.
+func (w *startWatch) TaskConfigsRequested(connector string) {
+	w.Listener.TaskConfigsRequested(connector)
+	w.tell(connector, nil)
 }

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -169,7 +170,7 @@ func numbers(to int) []string {
 
 func cluster(t *testing.T) *localkafka.Cluster {
 	t.Helper()
-	c, err := localkafka.Start(localkafka.Options{ClusterID: "the-cluster", Topics: map[string]int32{"numbers": 1, "more": 1}})
+	c, err := localkafka.Start(localkafka.Options{ClusterID: "the-cluster", Topics: map[string]int32{"numbers": 1, "more": 1, "third": 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,6 +269,39 @@ func TestStandaloneAnswersOverREST(t *testing.T) {
 	}
 	if answer.Body.Close(); answer.StatusCode != http.StatusInternalServerError {
 		t.Errorf("task configurations from elsewhere: %s", answer.Status)
+	}
+	// A connector is created once its tasks are known, or cannot start.
+	created, err := client.CreateConnector(ctx, api.CreateConnectorRequest{Name: "c", Config: api.Config(map[string]string{"connector.class": "CounterConnector", "topic": "third", "count": "2"})})
+	if err != nil || len(created.Tasks) != 1 {
+		t.Errorf("created: %+v, %v", created, err)
+	}
+	if diff := cmp.Diff(numbers(2), values(t, k.Bootstrap(), "third", 2)); diff != "" {
+		t.Error(diff)
+	}
+	updated, _, err := client.PutConfig(ctx, "c", map[string]string{"connector.class": "CounterConnector", "topic": "third", "count": "3"})
+	if err != nil || len(updated.Tasks) != 1 {
+		t.Errorf("updated: %+v, %v", updated, err)
+	}
+	trouble := "the printer is on fire"
+	if _, err := client.PatchConfig(ctx, "c", map[string]*string{"trouble": &trouble}); err == nil || !strings.Contains(err.Error(), trouble) {
+		t.Errorf("a patch with which it cannot start: %v", err)
+	}
+	// Its offsets can be changed while it is stopped.
+	if err := client.Stop(ctx, "c"); err != nil {
+		t.Fatal(err)
+	}
+	next := api.ConnectorOffset{Partition: json.RawMessage(`{"counter":"third"}`), Offset: json.RawMessage(`{"next":1}`)}
+	if _, err := client.AlterOffsets(ctx, "c", api.ConnectorOffsets{Offsets: []api.ConnectorOffset{next}}); err != nil {
+		t.Error(err)
+	}
+	if got, err := client.Offsets(ctx, "c"); err != nil || len(got.Offsets) != 1 || string(got.Offsets[0].Offset) != `{"next":1}` {
+		t.Errorf("offsets: %s, %v", got, err)
+	}
+	if _, err := client.ResetOffsets(ctx, "c"); err != nil {
+		t.Error(err)
+	}
+	if got, err := client.Offsets(ctx, "c"); err != nil || len(got.Offsets) != 0 {
+		t.Errorf("offsets after a reset: %s, %v", got, err)
 	}
 	if err := client.Delete(ctx, "b"); err != nil {
 		t.Error(err)

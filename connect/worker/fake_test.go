@@ -208,6 +208,8 @@ type events struct {
 	mu     sync.Mutex
 	lines  []string
 	traces []string
+	// made holds the tasks that were made, or could not be.
+	made []string
 	// resets is what TopicResets says.
 	resets atomic.Int64
 }
@@ -226,6 +228,12 @@ func (e *events) ConnectorState(connector string, state storage.State, trace, ve
 func (e *events) TaskState(task connect.TaskID, state storage.State, trace, version string) {
 	e.add("%s-%d %s", task.Connector, task.Task, state)
 	e.trace(trace)
+}
+
+func (e *events) TaskMade(task connect.TaskID, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.made = append(e.made, fmt.Sprintf("%s-%d %t", task.Connector, task.Task, err == nil))
 }
 
 func (e *events) TaskConfigsRequested(connector string) { e.add("%s asks", connector) }

@@ -13,6 +13,9 @@ type Listener interface {
 	ConnectorState(connector string, state storage.State, trace, version string)
 	// TaskState is ConnectorState for a task.
 	TaskState(task connect.TaskID, state storage.State, trace, version string)
+	// TaskMade reports, before a task starts, that it could be made from its configuration,
+	// or why not; then FAILED follows.
+	TaskMade(task connect.TaskID, err error)
 	// TaskConfigsRequested: the connector reached STARTED or asked for a
 	// reconfiguration; the herder is to call TaskConfigs and publish what changed.
 	TaskConfigsRequested(connector string)

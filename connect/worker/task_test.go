@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -260,6 +261,7 @@ func TestTaskFailures(t *testing.T) {
 				time.Sleep(2 * time.Second)
 				synctest.Wait()
 				expect(t, "events", b.events.take(), test.events)
+				expect(t, "made", strings.Join(b.events.made, ", "), fmt.Sprintf("c-0 %t", !strings.HasPrefix(test.events, "c-0 FAILED")))
 				if got := b.events.lastTrace(); !strings.HasPrefix(got, test.trace) {
 					t.Errorf("trace:\n got %s\nwant %s…", got, test.trace)
 				}

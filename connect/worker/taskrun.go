@@ -118,7 +118,9 @@ func (t *taskRun) run() {
 	defer t.scope.close()
 	defer t.offsets.close()
 	defer t.live.end()
-	if err := guard(t.build); err != nil {
+	err := guard(t.build)
+	t.reports.unlessCut(func() { t.worker.options.Listener.TaskMade(t.id, err) })
+	if err != nil {
 		t.fail(err)
 		return
 	}
@@ -131,8 +133,7 @@ func (t *taskRun) run() {
 		t.reports.is(storage.StateUnassigned, "")
 		return
 	}
-	err := t.work()
-	failed := t.judge(err)
+	failed := t.judge(t.work())
 	t.stop() // a failed task's context ends, too
 	t.finish(failed)
 	if !failed {

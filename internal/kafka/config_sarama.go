@@ -12,14 +12,20 @@ import (
 // maxSaramaRequest is the largest record that fits sarama's limit of 100 MiB a request.
 const maxSaramaRequest = 100<<20 - 1<<16
 
-// metricsOff runs before the first client. sarama's registry counts for nobody here, costs time on
+// maxInflated bounds what a compressed batch may unpack to: a few bytes of a hostile producer could ask for all memory.
+const maxInflated = 1 << 30
+
+// settle runs before the first client. sarama's registry counts for nobody here, costs time on
 // every request and keeps a goroutine that never ends.
-var metricsOff = sync.OnceFunc(func() { metrics.UseNilMetrics = true })
+var settle = sync.OnceFunc(func() {
+	metrics.UseNilMetrics = true
+	sarama.MaxDecompressedBatchSize = maxInflated
+})
 
 // sarama builds the configuration of a sarama client. Each call returns a new one, which the caller
 // may alter.
 func (c *Config) sarama() (*sarama.Config, error) {
-	metricsOff()
+	settle()
 	s := sarama.NewConfig()
 	// sarama negotiates each request with the broker and takes this as the upper bound.
 	s.Version = sarama.MaxVersion

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -111,7 +114,7 @@ func open(cfg *Config, addr string, inFlight int, readTimeout time.Duration) (*c
 
 // connect waits until the connection is made, TLS and login included.
 func (c *connection) connect(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, c.dial.cut)
+	stop := context.AfterFunc(ctx, c.cut)
 	defer stop()
 	if ok, err := c.broker.Connected(); !ok {
 		if ctx.Err() != nil {
@@ -131,9 +134,9 @@ func (c *connection) do(ctx context.Context, call func(*sarama.Broker) error) er
 	if err := c.connect(ctx); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, c.dial.cut)
+	stop := context.AfterFunc(ctx, c.cut)
 	defer stop()
-	err := call(c.broker)
+	err := contained(func() error { return call(c.broker) })
 	if err == nil {
 		c.used = true
 		return nil
@@ -148,6 +151,32 @@ func (c *connection) do(ctx context.Context, call func(*sarama.Broker) error) er
 		return c.explain(err)
 	}
 	return err // what call made of an answer
+}
+
+// contained runs a call, in which sarama decodes what a broker answers. A decoder that panics over it costs an error: a
+// hostile broker must not end the process, which serves other clusters, too.
+func contained(call func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = sarama.PacketDecodingError{Info: fmt.Sprintf("the decoder panicked: %v%s", p, panickedAt())}
+		}
+	}()
+	return call()
+}
+
+// panickedAt is where the panic being recovered from began.
+func panickedAt() string {
+	stack := make([]uintptr, 32)
+	frames := runtime.CallersFrames(stack[:runtime.Callers(3, stack)])
+	for {
+		frame, more := frames.Next()
+		if !strings.HasPrefix(frame.Function, "runtime.") && frame.File != "" {
+			return fmt.Sprintf(" at %s:%d", filepath.Base(frame.File), frame.Line)
+		}
+		if !more {
+			return ""
+		}
+	}
 }
 
 // broken says whether an error of do leaves the connection unusable: it broke, or it was cut because
@@ -170,9 +199,15 @@ func isTransport(err error) bool {
 	return isNetworkError(err) || errors.Is(err, sarama.ErrInsufficientData)
 }
 
+// cut ends whatever runs on the connection, now.
+func (c *connection) cut() {
+	c.dial.cut()
+	release(c.broker)
+}
+
 // close cuts the connection and waits for sarama's goroutine.
 func (c *connection) close() {
-	c.dial.cut()
+	c.cut()
 	_ = c.broker.Close() // it reports the socket that was just cut
 }
 
@@ -310,7 +345,7 @@ func (p *pool) close() {
 	}
 	p.idle = nil
 	for c := range p.inUse {
-		c.dial.cut()
+		c.cut()
 	}
 	p.mu.Unlock()
 	for _, c := range idle {

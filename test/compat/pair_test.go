@@ -58,6 +58,7 @@ func TestOnAPairOfClusters(t *testing.T) {
 		{"Java and Tributary fence for each other", javaAndTributaryFenceForEachOther},
 		{"file connectors go from Java to Tributary and back", fileConnectorsGoFromJavaToTributaryAndBack},
 		{"REST answers are those of Java", restAnswersAreJavas},
+		{"standalone answers are those of Java", standaloneAnswersAreJavas},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, p) })
 	}

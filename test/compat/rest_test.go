@@ -28,6 +28,7 @@ const (
 // restRequests are sent in this order to a Java worker and to a Tributary worker, each alone in its group. A line is
 // method, path and body; one that begins with "until" is repeated until the answer holds the text in quotes, "with" adds
 // a header, and of those that begin with "code" the codes alone are compared, since the lists in the answers differ.
+// "text" has the messages compared, too, "signed" adds a worker's signature, and "admin" asks at admin.listeners.
 var restRequests = strings.Split(strings.TrimSpace(`
 GET /
 GET /health
@@ -378,9 +379,9 @@ func answer(status int, body []byte) string {
 
 // restAnswersAreJavas compares the answers of a Java worker and a Tributary worker code by code and key by key.
 func restAnswersAreJavas(t *testing.T, p *pair) {
-	r := startRestPair(t, p, "rest", nil)
-	compared := r.compare(restRequests)
-	if compared < 200 {
+	r := startRestPair(t, p, "rest", withFiles)
+	compared := r.compare(restRequests) + r.compareRare(p, "rest")
+	if compared < 230 {
 		t.Errorf("only %d answers were compared", compared)
 	}
 	r.compareAltering()
@@ -427,6 +428,10 @@ type restPair struct {
 	java      *realkafka.JavaWorker
 	tributary *worker
 	fill      *strings.Replacer
+	// keys are the groups' keys for signatures, by the worker's address.
+	keys map[string][]byte
+	// admin are the addresses for administration, in the order of bases, if they differ.
+	admin []string
 }
 
 func startRestPair(t *testing.T, p *pair, group string, more map[string]string) *restPair {
@@ -441,13 +446,18 @@ func startRestPair(t *testing.T, p *pair, group string, more map[string]string) 
 		t: t, java: realkafka.StartJavaConnect(t, alone(group+"-java"), realkafka.WithJVM(quickJVM), realkafka.WithName(group+"-java")),
 		tributary: startDistributed(t, alone(group+"-tributary")), fill: strings.NewReplacer("SOURCE", p.target.Bootstrap(), "FOLDER", t.TempDir()),
 	}
+	r.awaitReady()
+	return r
+}
+
+func (r *restPair) awaitReady() {
+	r.t.Helper()
 	for _, base := range r.bases() {
-		kafkatest.Await(t, patience, "the worker at "+base+" to be ready", func() (bool, string) {
-			status, body := ask(t, base, "GET /health")
+		kafkatest.Await(r.t, patience, "the worker at "+base+" to be ready", func() (bool, string) {
+			status, body := ask(r.t, base, "GET /health")
 			return status == http.StatusOK, string(body)
 		})
 	}
-	return r
 }
 
 func (r *restPair) bases() []string { return []string{r.java.URL(), r.tributary.BaseURL} }
@@ -468,12 +478,21 @@ func (r *restPair) compare(requests []string) (compared int) {
 			continue
 		}
 		request, codeAlone := strings.CutPrefix(line, "code ")
-		javaStatus, javaHeaders, javaBody := exchange(r.t, r.java.URL(), request)
-		status, headers, body := exchange(r.t, r.tributary.BaseURL, request)
+		request, text := strings.CutPrefix(request, "text ")
+		request, admin := strings.CutPrefix(request, "admin ")
+		bases := r.bases()
+		if admin {
+			bases = r.admin
+		}
+		javaStatus, javaHeaders, javaBody := exchange(r.t, bases[0], r.signed(bases[0], request))
+		status, headers, body := exchange(r.t, bases[1], r.signed(bases[1], request))
 		if javaStatus >= http.StatusBadRequest && javaHeaders.Get("Content-Type") == "" {
 			headers.Del("Content-Type")
 		}
 		java, tributary := withHeaders(r.java.URL(), javaHeaders, answer(javaStatus, javaBody)), withHeaders(r.tributary.BaseURL, headers, answer(status, body))
+		if text {
+			java, tributary = java+"\n"+string(javaBody), tributary+"\n"+string(body)
+		}
 		if codeAlone {
 			java, tributary = fmt.Sprint(javaStatus), fmt.Sprint(status)
 		}

@@ -344,6 +344,12 @@ func (r *runner) StartTask(id connect.TaskID, _, config map[string]string, targe
 	if target == storage.Paused {
 		state = storage.StatePaused
 	}
+	if config["fail"] != "" {
+		r.listener.TaskMade(id, errors.New("told to fail"))
+		r.listener.TaskState(id, storage.StateFailed, "told to fail", "1")
+		return nil
+	}
+	r.listener.TaskMade(id, nil)
 	r.listener.TaskState(id, state, "", "1")
 	return nil
 }

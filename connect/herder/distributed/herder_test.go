@@ -318,3 +318,23 @@ func TestFailedConnectorIsReportedAndRestartSaysSo(t *testing.T) {
 		c.expectTasks("bad", 1, "2")
 	})
 }
+
+func TestRestartSaysThatATaskCannotBeMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		h := c.start("a", func(_ *Options, r *runner) {
+			r.divide = func() []map[string]string { return []map[string]string{{"fail": "yes"}} }
+		})
+		c.put(t.Context(), "bad", config("n", "1", "v", "1"))
+		status, err := h.TaskStatus(t.Context(), taskID("bad", 0))
+		if err != nil || status.State != "FAILED" || status.Trace != "told to fail" {
+			t.Fatalf("status %+v, %v", status, err)
+		}
+
+		err = h.RestartTask(t.Context(), taskID("bad", 0))
+
+		if err == nil || !strings.HasPrefix(err.Error(), "Failed to start task: bad-0") {
+			t.Errorf("restart: %v", err)
+		}
+	})
+}

@@ -133,8 +133,8 @@ func (h *Herder) startMissing(state *storage.ClusterState) {
 		}
 		if err != nil {
 			h.log.Error("Could not start task", "connector", id.Connector, "task", id.Task, "error", err)
+			h.answerStart(id, errStartFailed)
 		}
-		h.answerStart(id, nil)
 	}
 }
 

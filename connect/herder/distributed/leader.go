@@ -152,6 +152,14 @@ func (h *Herder) TaskState(task connect.TaskID, state storage.State, trace, vers
 	h.followState(task, state, trace)
 }
 
+// TaskMade implements worker.Listener.
+func (h *Herder) TaskMade(task connect.TaskID, err error) {
+	if err != nil {
+		err = errStartFailed
+	}
+	h.loop.post(func() { h.answerStart(task, err) })
+}
+
 // TopicUsed implements worker.Listener.
 func (h *Herder) TopicUsed(task connect.TaskID, topic string) {
 	if !h.opts.TopicTracking || h.opts.Statuses.HasTopic(topic, task.Connector) {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"tributary/connect"
@@ -24,6 +25,8 @@ type reconfiguration struct {
 	// again gets a value when the connector asks once more: a pause between attempts
 	// ends then.
 	again chan struct{}
+	// tried is closed once they were published, or could not be at first.
+	tried chan struct{}
 }
 
 // Pauses between attempts to publish task configurations.
@@ -39,6 +42,28 @@ func (h *Herder) TaskConfigsRequested(connector string) {
 	h.loop.post(func() { h.reconfigure(connector) })
 }
 
+// AwaitTaskConfigs waits until the task configurations that a connector has asked for by now were published, or could not
+// be at the first attempt.
+func (h *Herder) AwaitTaskConfigs(ctx context.Context, connector string) error {
+	var tried <-chan struct{}
+	err := h.call(ctx, func() {
+		if r := h.reconfigs[connector]; r != nil {
+			tried = r.tried
+		}
+	})
+	if err != nil || tried == nil {
+		return err
+	}
+	select {
+	case <-tried:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-h.ended:
+		return errStopping
+	}
+}
+
 func (h *Herder) reconfigure(connector string) {
 	if h.halted || h.instances[connectorID(connector)] == nil {
 		return
@@ -51,11 +76,13 @@ func (h *Herder) reconfigure(connector string) {
 		return
 	}
 	ctx, cancel := context.WithCancel(h.runCtx)
-	r := &reconfiguration{cancel: cancel, again: make(chan struct{}, 1)}
+	r := &reconfiguration{cancel: cancel, again: make(chan struct{}, 1), tried: make(chan struct{})}
 	h.reconfigs[connector] = r
 	h.goBackground(func(context.Context) {
 		defer cancel()
-		h.publishUntilDone(ctx, connector, r.again)
+		tried := sync.OnceFunc(func() { close(r.tried) })
+		h.publishUntilDone(ctx, connector, r.again, tried)
+		tried()
 		h.loop.post(func() {
 			delete(h.reconfigs, connector)
 			select {
@@ -68,11 +95,12 @@ func (h *Herder) reconfigure(connector string) {
 }
 
 // publishUntilDone asks the connector for task configurations and publishes them if
-// they changed, again and again until it succeeds or ctx ends.
-func (h *Herder) publishUntilDone(ctx context.Context, connector string, again <-chan struct{}) {
+// they changed, again and again until it succeeds or ctx ends. It calls tried after each attempt.
+func (h *Herder) publishUntilDone(ctx context.Context, connector string, again <-chan struct{}, tried func()) {
 	pause := reconfigureFirstPause
 	for {
 		err := h.publishTaskConfigs(ctx, connector)
+		tried()
 		if err == nil || ctx.Err() != nil || !h.snapshot().Contains(connector) {
 			return
 		}

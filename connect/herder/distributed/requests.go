@@ -297,11 +297,17 @@ func (h *Herder) RestartTask(ctx context.Context, task connect.TaskID) error {
 	if task.Task < 0 || !exists(state, task) {
 		return &herder.NotFoundError{Message: fmt.Sprintf("Unknown task: %s-%d", task.Connector, task.Task)}
 	}
-	return h.restartHere(ctx, task)
+	if err := h.restartHere(ctx, task); err != nil {
+		if errors.Is(err, errStartFailed) {
+			return fmt.Errorf("Failed to start task: %s-%d: %w", task.Connector, task.Task, err)
+		}
+		return err
+	}
+	return nil
 }
 
-// restartHere stops and starts an instance of this worker and waits until it started,
-// or says whose it is.
+// restartHere stops and starts an instance of this worker and waits until a connector has
+// started, or a task has been made, or says whose it is.
 func (h *Herder) restartHere(ctx context.Context, id connect.TaskID) error {
 	if err := h.requireSettled(); err != nil {
 		return err
