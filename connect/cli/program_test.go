@@ -121,6 +121,7 @@ func TestKeysThatMeanNothingAreNamedWithTheReason(t *testing.T) {
 		"bootstrap.servers": "a:1", "group.id": "g", "offset.storage.topic": "o", "offset.storage.segment.bytes": "1", "config.providers.x.class": "y",
 		"producer.linger.ms": "5", "consumer.fetch.min.bytes": "1", "admin.request.timeout.ms": "1", "key.converter.schemas.enable": "false",
 		"producer.lnger.ms": "5", "group.ld": "g", "plugin.path": "/plugins", "metrics.num.samples": "2", "metrics.recording.level": "DEBUG",
+		"config.storage.partitions": "3", "internal.key.converter": "JsonConverter",
 	}, WorkerKey, log)
 	var lines []string
 	for line := range strings.Lines(out.String()) {
@@ -129,7 +130,9 @@ func TestKeysThatMeanNothingAreNamedWithTheReason(t *testing.T) {
 	}
 	want := []string{
 		"WARN group.ld is not read by anything",
+		"WARN internal.key.converter is not read by anything",
 		"WARN producer.lnger.ms is not read by anything",
+		"WARN config.storage.partitions has no effect: the config topic always has one partition",
 		"WARN metrics.recording.level has no effect: metrics are served at /metrics",
 		"WARN plugin.path has no effect: plugins are built in",
 	}

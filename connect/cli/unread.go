@@ -22,10 +22,11 @@ var (
 // unhonouredWorkerKeys are keys of Java's worker that have no meaning here or are not
 // followed yet, with what happens instead.
 var unhonouredWorkerKeys = map[string]string{
-	"plugin.path":             "plugins are built in",
-	"plugin.discovery":        "plugins are built in",
-	"metric.reporters":        "metrics are served at /metrics",
-	"metrics.recording.level": "metrics are served at /metrics",
+	"plugin.path":               "plugins are built in",
+	"plugin.discovery":          "plugins are built in",
+	"config.storage.partitions": "the config topic always has one partition",
+	"metric.reporters":          "metrics are served at /metrics",
+	"metrics.recording.level":   "metrics are served at /metrics",
 }
 
 // WorkerKey reports whether a distributed worker reads a key.

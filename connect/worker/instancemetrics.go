@@ -102,12 +102,25 @@ func (m *instanceMetrics) showRatios() {
 
 // pluginTexts shows the class and version of a plugin of the instance.
 func (s *scope) pluginTexts(group, role, class, version string) {
-	s.text(group, role+"_class", "1 for the class that the instance uses.", class)
-	s.text(group, role+"_version", "1 for the version of that class.", version)
+	s.aliasTexts(group, role, "", class, version)
+}
+
+// aliasTexts is pluginTexts for a plugin that the configuration gives a name.
+func (s *scope) aliasTexts(group, role, alias, class, version string) {
+	for attribute, text := range map[string]struct{ help, value string }{
+		role + "_class":   {"1 for the class that the instance uses.", class},
+		role + "_version": {"1 for the version of that class.", version},
+	} {
+		labels := map[string]string{attribute: text.value}
+		if alias != "" {
+			labels[role] = alias
+		}
+		s.Gauge(prefix+group+"_"+attribute, text.help, labels).Set(1)
+	}
 }
 
 // showPlugins shows what the task is made of, once its pipeline is built.
-func (t *taskRun) showPlugins() {
+func (t *taskRun) showPlugins(values connect.Values) {
 	const group = "connector_task_metrics"
 	registry := t.worker.options.Plugins
 	if p, err := registry.Connector(t.connectorConfig["connector.class"]); err == nil {
@@ -125,6 +138,17 @@ func (t *taskRun) showPlugins() {
 	} {
 		if p, err := registry.Find(converter.class, converter.kind); err == nil {
 			t.scope.pluginTexts(group, converter.role, p.Class, p.Version)
+		}
+	}
+	predicates := map[string]bool{} // several transformations may share one
+	for _, alias := range values.List("transforms") {
+		if p, err := registry.Find(t.connectorConfig["transforms."+alias+".type"], plugin.Transformation); err == nil {
+			t.scope.aliasTexts("connector_transform_metrics", "transform", alias, p.Class, p.Version)
+		}
+		predicate := t.connectorConfig["transforms."+alias+".predicate"]
+		if p, err := registry.Find(t.connectorConfig["predicates."+predicate+".type"], plugin.Predicate); err == nil && !predicates[predicate] {
+			predicates[predicate] = true
+			t.scope.aliasTexts("connector_predicate_metrics", "predicate", predicate, p.Class, p.Version)
 		}
 	}
 }

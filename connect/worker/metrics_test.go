@@ -17,8 +17,9 @@ func TestMetricsAreThoseOfTheDocumentationAndGoWithTheirInstance(t *testing.T) {
 		b := newBench(t)
 		b.options.Metrics = catalogue
 		b.Worker = New(b.options)
+		b.withUpper(t, &upper{})
 		b.beginConnector(t, storage.Started)
-		b.beginTask(t)
+		b.beginTask(t, "transforms", "u", "transforms.u.type", "acme.Upper", "transforms.u.predicate", "one", "predicates", "one", "predicates.one.type", "OnPartition")
 		synctest.Wait()
 		b.StopConnectors(t.Context(), "c")
 		b.StopTasks(t.Context(), b.task)
@@ -34,7 +35,7 @@ func TestMetricsAreThoseOfTheDocumentationAndGoWithTheirInstance(t *testing.T) {
 	newSinkMetrics(task)
 	task.close()
 	for _, group := range []string{
-		"connect-worker-metrics", "connector-metrics", "connector-task-metrics",
+		"connect-worker-metrics", "connector-metrics", "connector-task-metrics", "connector-transform-metrics", "connector-predicate-metrics",
 		"source-task-metrics", "sink-task-metrics", "task-error-metrics",
 	} {
 		catalogue.Check(t, "../../docs/metrics.md", group)

@@ -250,7 +250,7 @@ func (t *taskRun) buildPipeline(values connect.Values, metrics *errorMetrics) (e
 	o := &t.worker.options
 	t.tolerance = newTolerance(values, t.id, t.logger, metrics)
 	if t.pipeline, err = buildPipeline(o.Plugins, o.Config.Properties, t.connectorConfig, values, t.tolerance); err == nil {
-		t.showPlugins()
+		t.showPlugins(values)
 	}
 	return err
 }

@@ -111,8 +111,21 @@ func (r *restPair) compareRare(p *pair, name string) (compared int) {
 	compared += r.compare([]string{
 		`POST /connectors/lost/tasks/0/restart`,
 		`POST /connectors/lost/restart`,
+		`PUT /connector-plugins/MirrorHeartbeatConnector/config/validate {` + heartbeatFields + `,"name":"lost","emit.heartbeats.interval.seconds":"${file:` + secret + `:seconds}"}`,
 		`PUT /connectors/lost/config {` + heartbeatFields + `,"emit.heartbeats.interval.seconds":"${file:` + secret + `:seconds}"}`,
 		`DELETE /connectors/lost`,
+	})
+
+	// What has failed.
+	compared += r.compare([]string{
+		`POST /connectors {"name":"failing","config":{"connector.class":"FileStreamSource","file":"FOLDER/in","topic":"` + name + `-failing","producer.override.bootstrap.servers":"no-such-host.invalid:9092"}}`,
+		`until "FAILED" GET /connectors/failing/tasks/0/status`,
+		`GET /connectors/failing/tasks/0/status`,
+		`GET /connectors/failing/status`,
+		`GET /connectors?expand=status&expand=info`,
+		`POST /connectors/failing/restart?includeTasks=true&onlyFailed=true`,
+		`until "FAILED" GET /connectors/failing/tasks/0/status`,
+		`DELETE /connectors/failing`,
 	})
 
 	// What is small.
@@ -123,6 +136,8 @@ func (r *restPair) compareRare(p *pair, name string) (compared int) {
 		`PUT /connectors/spaced/config {` + heartbeatFields + `,"emit.heartbeats.enabled":true,"tasks.max":1}`,
 		`DELETE /connectors/spaced`,
 		`OPTIONS /connectors`,
+		`PUT /admin/loggers/root?scope=cluster {"level":"LOUD"}`,
+		`PUT /admin/loggers/root?scope=cluster {}`,
 		`with "Accept: application/*" GET /connectors`,
 	})
 }
@@ -214,7 +229,8 @@ func standaloneAnswersAreJavas(t *testing.T, p *pair) {
 	r.compare([]string{
 		`GET /`,
 		`GET /health`,
-		`POST /connectors {"name":"hb","config":` + heartbeatConfig + `}`,
+		// Its work is known here once its topic is there, so the answer names no task yet.
+		`code POST /connectors {"name":"hb","config":` + heartbeatConfig + `}`,
 		`until "RUNNING" GET /connectors/hb/tasks/0/status`,
 		`until "heartbeats" GET /connectors/hb/topics`,
 		`GET /connectors/hb/topics`,

@@ -394,7 +394,7 @@ func restAnswersAreJavas(t *testing.T, p *pair) {
 	r = startRestPair(t, p, "rest-less", map[string]string{
 		"topic.tracking.enable": "false", "admin.listeners": "", "exactly.once.source.support": "enabled",
 		"access.control.allow.origin": "http://pages.example", "access.control.allow.methods": "GET",
-		"response.http.headers.config": `set X-Frame-Options:DENY`,
+		"response.http.headers.config": `set X-Frame-Options:DENY`, "connector.client.config.override.policy": "Principal",
 	})
 	r.compare([]string{
 		`GET /`,
@@ -404,6 +404,9 @@ func restAnswersAreJavas(t *testing.T, p *pair) {
 		`PUT /admin/loggers/root {"level":"INFO"}`,
 		`with "Origin: http://pages.example" GET /connectors`,
 		`with "Origin: http://elsewhere.example" GET /connectors`,
+		`with "Origin: http://pages.example" with "Access-Control-Request-Method: GET" OPTIONS /connectors`,
+		`POST /connectors {"name":"bold","config":{"connector.class":"FileStreamSource","file":"FOLDER/in","topic":"t","producer.override.linger.ms":"5"}}`,
+		`PUT /connector-plugins/FileStreamSource/config/validate {"connector.class":"FileStreamSource","name":"n","topic":"t","file":"f","producer.override.linger.ms":"5","producer.override.sasl.mechanism":"PLAIN"}`,
 		`POST /connectors {"name":"out","initial_state":"STOPPED","config":{"connector.class":"FileStreamSink","file":"FOLDER/out","topics":"rest-sink"}}`,
 		`until "STOPPED" GET /connectors/out/status`,
 		`DELETE /connectors/out`,

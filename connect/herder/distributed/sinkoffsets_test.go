@@ -14,6 +14,7 @@ import (
 	"tributary/connect"
 	"tributary/connect/herder"
 	"tributary/connect/plugin"
+	"tributary/storage"
 )
 
 // checkedDrain is a sink connector that sees changes of its offsets.
@@ -46,11 +47,12 @@ func (plainDrain) ConfigDef() *connect.ConfigDef { return connect.NewConfigDef()
 type fakeGroup struct {
 	offsets map[connect.TopicPartition]int64
 	members bool
+	refusal error
 	closed  int
 }
 
 func (g *fakeGroup) Offsets(context.Context) (map[connect.TopicPartition]int64, error) {
-	return maps.Clone(g.offsets), nil
+	return maps.Clone(g.offsets), g.refusal
 }
 
 func (g *fakeGroup) Alter(_ context.Context, offsets map[connect.TopicPartition]int64) error {
@@ -173,6 +175,42 @@ func TestOffsetsOfASinkConnectorAreItsConsumerGroups(t *testing.T) {
 			t.Fatalf("of a connector that does not say: %q, %v", message.Message, err)
 		}
 	})
+}
+
+func TestOffsetsThatCannotBeReadAreSaidToBe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		var seen []string
+		h := c.start("a", drainWorker(t, &fakeGroup{refusal: errors.New("no rights")}, &seen))
+		c.put(t.Context(), "s", config("name", "s", "connector.class", "Checked", "n", "1", "topics", "a", "v", "1"))
+
+		_, err := h.ConnectorOffsets(t.Context(), "s")
+
+		if err == nil || err.Error() != "Failed to retrieve consumer group offsets for sink connector s: no rights" {
+			t.Error(err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		h := c.start("a", func(o *Options, r *runner) {
+			o.Plugins, o.Validator = nil, nil
+			r.offsets = unreadable{r.offsets}
+		})
+		c.put(t.Context(), "m", config("n", "1", "v", "1"))
+
+		_, err := h.ConnectorOffsets(t.Context(), "m")
+
+		if err == nil || err.Error() != "Failed to retrieve offsets for source connector m: no rights" {
+			t.Error(err)
+		}
+	})
+}
+
+// unreadable are offsets that nobody may read.
+type unreadable struct{ storage.OffsetStore }
+
+func (unreadable) Partitions(context.Context, string) ([]map[string]any, error) {
+	return nil, errors.New("no rights")
 }
 
 func TestRequestedSinkOffsetsAreReadAsInJava(t *testing.T) {
