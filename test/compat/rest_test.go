@@ -264,7 +264,7 @@ GET /openapi
 `), "\n")
 
 // told are the keys whose values both must agree on; of the rest the type counts.
-var told = []string{"error_code", "state", "type", "name", "required", "importance", "kafka_cluster_id", "status", "visible", "order_in_group", "width", "error_count"}
+var told = []string{"default_value", "group", "groups", "value", "error_code", "state", "type", "name", "required", "importance", "kafka_cluster_id", "status", "visible", "order_in_group", "width", "error_count"}
 
 // shape describes an answer: its keys, the types of its values, and some values.
 func shape(key string, value any) string {
