@@ -122,7 +122,7 @@ func javaAndTributaryShareAGroup(t *testing.T, p *pair) {
 	postHeartbeat(t, p, tributary.Client, "first")
 	postHeartbeat(t, p, javaAPI, "second")
 	checkShared(t, dst, tributary.Client, javaAPI, "first", "second")
-	javaLeading, tributaryFollowing := answersOfLastHops(t, p, java.URL()), answersOfLastHops(t, p, tributary.BaseURL)
+	javaLeading, tributaryFollowing := refusals(t, p, java.URL(), lastHopsOfLeaders), refusals(t, p, tributary.BaseURL, lastHops)
 
 	terminate(java)
 	awaitRole(true)
@@ -134,7 +134,7 @@ func javaAndTributaryShareAGroup(t *testing.T, p *pair) {
 	postHeartbeat(t, p, tributary.Client, "fourth")
 	awaitRole(true)
 	checkShared(t, dst, tributary.Client, javaAPI, "first", "second", "third", "fourth")
-	tributaryLeading, javaFollowing := answersOfLastHops(t, p, tributary.BaseURL), answersOfLastHops(t, p, java.URL())
+	tributaryLeading, javaFollowing := refusals(t, p, tributary.BaseURL, lastHopsOfLeaders), refusals(t, p, java.URL(), lastHops)
 	if diff := cmp.Diff(javaLeading, tributaryLeading); diff != "" {
 		t.Errorf("leaders that must not forward (-Java +Tributary):\n%s", diff)
 	}

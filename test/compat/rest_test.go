@@ -276,6 +276,10 @@ func shape(key string, value any) string {
 				fields = append(fields, name+":"+recommended(fmt.Sprint(v["name"]), values))
 				continue
 			}
+			if _, version := v[name].(string); version && (name == "default_value" || name == "value") && strings.HasSuffix(fmt.Sprint(v["name"]), ".plugin.version") {
+				fields = append(fields, name+":its own")
+				continue
+			}
 			fields = append(fields, name+":"+shape(name, v[name]))
 		}
 		return "{" + strings.Join(fields, " ") + "}"
