@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"tributary/api"
 	"tributary/test/cluster/kafkatest"
 	"tributary/test/cluster/realkafka"
@@ -120,6 +122,7 @@ func javaAndTributaryShareAGroup(t *testing.T, p *pair) {
 	postHeartbeat(t, p, tributary.Client, "first")
 	postHeartbeat(t, p, javaAPI, "second")
 	checkShared(t, dst, tributary.Client, javaAPI, "first", "second")
+	javaLeading, tributaryFollowing := refusals(t, p, java.URL(), lastHopsOfLeaders), refusals(t, p, tributary.BaseURL, lastHops)
 
 	terminate(java)
 	awaitRole(true)
@@ -131,6 +134,13 @@ func javaAndTributaryShareAGroup(t *testing.T, p *pair) {
 	postHeartbeat(t, p, tributary.Client, "fourth")
 	awaitRole(true)
 	checkShared(t, dst, tributary.Client, javaAPI, "first", "second", "third", "fourth")
+	tributaryLeading, javaFollowing := refusals(t, p, tributary.BaseURL, lastHopsOfLeaders), refusals(t, p, java.URL(), lastHops)
+	if diff := cmp.Diff(javaLeading, tributaryLeading); diff != "" {
+		t.Errorf("leaders that must not forward (-Java +Tributary):\n%s", diff)
+	}
+	if diff := cmp.Diff(javaFollowing, tributaryFollowing); diff != "" {
+		t.Errorf("followers that must not forward (-Java +Tributary):\n%s", diff)
+	}
 
 	if err := javaAPI.Delete(t.Context(), "first"); err != nil {
 		t.Errorf("delete through Java: %v", err)

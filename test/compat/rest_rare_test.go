@@ -17,6 +17,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"tributary/api"
 	"tributary/test/cluster/kafkatest"
 	"tributary/test/cluster/realkafka"
 )
@@ -293,4 +294,55 @@ func standaloneAnswersAreJavas(t *testing.T, p *pair) {
 		}
 	}
 	r.stop()
+}
+
+// lastHops are requests that must not be forwarded any more, to a worker that does not lead, and lastHopsOfLeaders those
+// to one that does. FOREIGN is a connector that the worker asked does not run.
+var (
+	lastHops = append([]string{
+		`POST /connectors?forward=false {"name":"never","config":` + heartbeatConfig + `}`,
+		`PUT /connectors/first/config?forward=false ` + heartbeatConfig,
+		`PATCH /connectors/first/config?forward=false {"a":"b"}`,
+		`DELETE /connectors/first?forward=false`,
+		`PUT /connectors/first/stop?forward=false`,
+		`POST /connectors/first/restart?includeTasks=true&forward=false`,
+		`PATCH /connectors/first/offsets?forward=false {"offsets":[{"partition":{"sourceClusterAlias":"s","targetClusterAlias":"t"},"offset":{"offset":0}}]}`,
+		`DELETE /connectors/first/offsets?forward=false`,
+	}, lastHopsOfLeaders...)
+	lastHopsOfLeaders = []string{
+		`POST /connectors/FOREIGN/tasks/0/restart?forward=false`,
+		`POST /connectors/FOREIGN/restart?forward=false`,
+	}
+)
+
+// refusals are the answers of a worker to such requests, with their messages; all are conflicts.
+func refusals(t *testing.T, p *pair, base string, lines []string) (answers []string) {
+	t.Helper()
+	client := &api.Client{BaseURL: base}
+	own, connector, task := strings.TrimPrefix(base, "http://"), "", ""
+	names, err := client.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		status := awaitRunning(t, client, name, 1)
+		if status.Connector.WorkerID != own {
+			connector = name
+		}
+		if status.Tasks[0].WorkerID != own {
+			task = name
+		}
+	}
+	if connector == "" || task == "" {
+		t.Fatalf("all runs on %s", own)
+	}
+	fill := strings.NewReplacer("FOREIGN/tasks", task+"/tasks", "FOREIGN", connector, "SOURCE", p.target.Bootstrap())
+	for _, line := range lines {
+		status, body := ask(t, base, fill.Replace(line))
+		answers = append(answers, fmt.Sprintf("%s: %d %s", line, status, body))
+		if status != http.StatusConflict {
+			t.Errorf("%s at %s: %d %s", line, base, status, body)
+		}
+	}
+	return answers
 }
