@@ -12,7 +12,7 @@ report() { # name, runs, scenarios
 }
 for name in ${*:-figures group partitions cost links json}; do
   case $name in
-    figures) report figures 3 plain,zstd,zstd-letters,exactly-once,record-lane,latency,delayed,idle ;;
+    figures) report figures 3 plain,zstd,exactly-once,record-lane,latency,delayed,idle ;;
     group) report group 1 connectors ;;
     partitions) report partitions 1 partitions,many-partitions ;;
     cost) report cost 1 cost-partitions,cost-sizes ;;

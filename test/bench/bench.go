@@ -16,17 +16,8 @@ import (
 // than the second.
 const warmRecords = 200_000
 
-// contents says what is in the filled topics.
-var contents = map[string]struct {
-	codec   kgo.CompressionCodec
-	left    float64 // about what the codec leaves of the records
-	letters bool    // see payload
-}{
-	"plain": {kgo.NoCompression(), 1, false},
-	"zstd":  {kgo.ZstdCompression(), 1.0 / 3, false},
-	// At its default level the library leaves letters that do not repeat as they are; libzstd, which Java has, does not.
-	"letters": {kgo.ZstdCompression().WithLevel(7), 0.62, true},
-}
+// codecs are those of the filled topics' batches.
+var codecs = map[string]kgo.CompressionCodec{"plain": kgo.NoCompression(), "zstd": kgo.ZstdCompression()}
 
 // bench has what all measurements share.
 type bench struct {

@@ -8,7 +8,6 @@
 //
 //	plain            a filled topic of uncompressed batches is mirrored from its start
 //	zstd             the same with zstd batches, which stay zstd on the target
-//	zstd-letters     the same with values that compress badly, as those of kafka-producer-perf-test.sh
 //	exactly-once     the zstd topic with exactly.once.source.support=enabled, read with read_committed
 //	record-lane      the zstd topic with a RegexRouter configured
 //	latency          1,000 records a second, each stamped when it is sent; "straight" is the source broker without a mirror

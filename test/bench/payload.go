@@ -14,9 +14,6 @@ const valueBytes = 1000
 type payload struct {
 	random *rand.Rand
 	made   int
-	// letters says that values are random capitals instead, as those of Kafka's own kafka-producer-perf-test.sh: nothing in
-	// them repeats, and a codec has much work for little.
-	letters bool
 }
 
 func newPayload() *payload { return &payload{random: rand.New(rand.NewPCG(4, 31))} }
@@ -30,13 +27,6 @@ var words = []string{
 func (p *payload) next() (key, value []byte) {
 	key = []byte(orderKey(p.made))
 	value = make([]byte, 0, valueBytes+64)
-	if p.letters {
-		p.made++
-		for range valueBytes {
-			value = append(value, 'A'+byte(p.random.IntN(26)))
-		}
-		return key, value
-	}
 	value = fmt.Appendf(value, `{"order":"%s","trace":"%016x%016x","customer":%d,"country":"%s","items":[`,
 		key, p.random.Uint64(), p.random.Uint64(), p.random.IntN(1_000_000), [...]string{"DE", "FR", "JP", "US"}[p.random.IntN(4)])
 	for item := range 5 {

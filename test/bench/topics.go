@@ -25,7 +25,6 @@ type filling struct {
 	valueBytes, run int
 	codec           kgo.CompressionCodec
 	batchBytes      int32
-	letters         bool // see payload
 }
 
 // fillBuffer bounds what is on its way while a topic is filled, in bytes.
@@ -50,7 +49,6 @@ func fill(ctx context.Context, bootstrap string, f filling) (int64, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	records := newPayload()
-	records.letters = f.letters
 	for i := range f.count {
 		key, value := records.sized(f.valueBytes)
 		bytes += int64(len(key) + len(value))

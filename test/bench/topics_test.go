@@ -40,27 +40,6 @@ func TestPayloadIsTheSameEachTimeAndCompressesLikeDocuments(t *testing.T) {
 	}
 }
 
-func TestLettersCompressBadly(t *testing.T) {
-	records := newPayload()
-	records.letters = true
-	var batch []byte
-	for range 16 {
-		key, value := records.next()
-		if len(value) != valueBytes || len(key) == 0 || bytes.Equal(value, batch) {
-			t.Fatalf("a record of %d bytes with key %q: %s", len(value), key, value)
-		}
-		batch = append(batch, value...)
-	}
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(7)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer encoder.Close()
-	if left := float64(len(encoder.EncodeAll(batch, nil))) / float64(len(batch)); left < 0.55 || left > 0.7 {
-		t.Errorf("the codec leaves %.2f, want about %.2f", left, contents["letters"].left)
-	}
-}
-
 // cluster embeds one broker with topics of the benchmark's shape.
 func cluster(t *testing.T, topics ...string) (bootstrap string, client *kafkatest.Client) {
 	t.Helper()
