@@ -239,6 +239,13 @@ func TestOverridePolicyDecidesWhatMayBeChanged(t *testing.T) {
 		{"Principal", nil, "acks", "Principal"},
 		{"Allowlist", []string{"acks"}, "acks", ""},
 		{"Allowlist", nil, "acks", "Allowlist"},
+		// Keys that name files are no exception.
+		{"All", nil, "ssl.keystore.location", ""},
+		{"None", nil, "ssl.truststore.location", "None"},
+		{"Principal", nil, "ssl.keystore.location", "Principal"},
+		{"Principal", nil, "sasl.oauthbearer.token.endpoint.url", "Principal"},
+		{"Allowlist", []string{"ssl.keystore.location"}, "ssl.keystore.location", ""},
+		{"Allowlist", []string{"acks"}, "sasl.oauthbearer.assertion.file", "Allowlist"},
 	} {
 		v := newValidator(t)
 		var err error

@@ -70,11 +70,6 @@ func producerNeedsRecords(props map[string]string) string {
 	if strings.EqualFold(strings.TrimSpace(props["enable.idempotence"]), "false") {
 		return set("enable.idempotence") + " forbids the sequences that keep whole batches in order"
 	}
-	if strings.HasPrefix(strings.ToUpper(props["security.protocol"]), "SASL_") {
-		if mechanism, ok := props["sasl.mechanism"]; !ok || mechanism == "GSSAPI" {
-			return "only the client of records logs in to the target with Kerberos (sasl.mechanism=GSSAPI)"
-		}
-	}
 	return ""
 }
 

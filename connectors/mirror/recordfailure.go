@@ -107,7 +107,7 @@ func (t *SourceTask) RecordFailed(record *connect.SourceRecord, err error) conne
 		return connect.FailTask
 	}
 	p := at.partition
-	if policy == recordSkip && !kafka.IsRetriable(err) {
+	if policy == recordSkip && concernsRecord(err) {
 		t.leaveOut(p, gap{kind: lossSkipped, from: at.offset, to: at.offset + 1, at: time.Now()}, err)
 		return connect.SkipRecord
 	}
@@ -128,6 +128,15 @@ func endsTask(err error) bool {
 		return denied.ResourceType != "topic"
 	}
 	return errors.Is(err, kafka.ErrFenced) || errors.Is(err, kafka.ErrClosed)
+}
+
+// concernsRecord tells refusals of a record, or of all for its topic, from what would befall any other, such as a login
+// that fails.
+func concernsRecord(err error) bool {
+	if _, ok := errors.AsType[*kafka.ConnectionError](err); ok {
+		return false
+	}
+	return !kafka.IsRetriable(err)
 }
 
 // leaveOut tells of a record that does not get to its place. Any goroutine may call it.
@@ -177,7 +186,7 @@ func (t *SourceTask) hold(f refusedRecord, now time.Time) {
 	p.noteProblem(f.err, now)
 	t.held[p] = struct{}{}
 	p.letter = nil
-	if t.settings.recordPolicy() == recordDeadLetter && !kafka.IsRetriable(f.err) {
+	if t.settings.recordPolicy() == recordDeadLetter && concernsRecord(f.err) {
 		p.letter = f.err
 		if !f.dead {
 			p.retryAt = now

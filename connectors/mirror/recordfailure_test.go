@@ -1,11 +1,13 @@
 package mirror
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"tributary/internal/kafka"
 	"tributary/internal/localkafka"
 	"tributary/test/cluster/kafkatest"
 )
@@ -99,5 +101,23 @@ func TestARefusedRecordGoesToTheDeadLetterTopicWithItsReason(t *testing.T) {
 	}
 	if gaps := r.row("t", 0).Gaps; len(gaps) != 1 || gaps[0].Kind != "dead-letter" {
 		t.Errorf("the gaps are %+v, want one dead letter", gaps)
+	}
+}
+
+// Who skips what the target refuses must not skip all there is while nobody may log in.
+func TestALoginThatFailsIsNoReasonToSkipARecord(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{&kafka.RecordTooLargeError{}, true},
+		{&kafka.ConnectionError{Addr: "b:1", Reason: "refuses the login", Err: kafka.ErrSASLAuthenticationFailed}, false},
+		{&kafka.ConnectionError{Addr: "b:1", Reason: "cannot be logged in to", Err: errors.New("no token")}, false},
+		{&kafka.TimeoutError{Err: &kafka.ConnectionError{Err: kafka.ErrSASLAuthenticationFailed}}, false},
+	} {
+		if got := concernsRecord(c.err); got != c.want {
+			t.Errorf("%v concerns a record: %t, want %t", c.err, got, c.want)
+		}
 	}
 }

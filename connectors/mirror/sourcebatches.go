@@ -36,12 +36,6 @@ func (t *SourceTask) OffersBatches(config map[string]string) (ok bool, reason st
 	if policy := config[onRecordErrorKey]; policy == recordSkip || policy == recordDeadLetter {
 		return false, onRecordErrorKey + "=" + policy + " concerns single records"
 	}
-	source := clientProps(config, onSource, kafka.RoleConsumer)
-	if strings.HasPrefix(strings.ToUpper(source["security.protocol"]), "SASL_") {
-		if mechanism, set := source["sasl.mechanism"]; !set || mechanism == kafka.MechanismGSSAPI {
-			return false, "only the client of records logs in to the source with Kerberos (sasl.mechanism=GSSAPI)"
-		}
-	}
 	return true, ""
 }
 

@@ -3,11 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
-
-	krb5 "github.com/jcmturner/gokrb5/v8/config"
 )
 
 // The SASL mechanisms, by the names that brokers know.
@@ -31,21 +27,6 @@ type SASL struct {
 	Kerberos *Kerberos
 
 	tokens *tokenSource
-}
-
-// Kerberos says where the ticket for a GSSAPI login comes from: a keytab, a ticket cache, or a
-// password if both are empty.
-type Kerberos struct {
-	// User is the client's principal without its realm.
-	User  string
-	Realm string
-	// ServiceName is the first part of the brokers' principals.
-	ServiceName     string
-	KeytabFile      string
-	TicketCacheFile string
-	Password        Secret
-	// ConfigFile is the krb5.conf.
-	ConfigFile string
 }
 
 // Token returns the OAuth token to log in with, fetched anew when the last one nears its end. It may
@@ -184,60 +165,4 @@ func readSASL(v *values) *SASL {
 		}
 	}
 	return s
-}
-
-// readKerberos maps the options of Java's Krb5LoginModule.
-func readKerberos(v *values, jaas *jaasEntry) *Kerberos {
-	on := func(name string) bool { return strings.EqualFold(jaas.options[name], "true") }
-	k := &Kerberos{ServiceName: v.text("sasl.kerberos.service.name"), ConfigFile: os.Getenv("KRB5_CONFIG")}
-	if k.ConfigFile == "" {
-		k.ConfigFile = "/etc/krb5.conf"
-	}
-	switch fromJAAS := jaas.options["serviceName"]; {
-	case k.ServiceName == "":
-		k.ServiceName = fromJAAS
-	case fromJAAS != "" && fromJAAS != k.ServiceName:
-		v.fail("sasl.kerberos.service.name", "contradicts the option serviceName of sasl.jaas.config")
-	}
-	if k.ServiceName == "" {
-		v.fail("sasl.kerberos.service.name", "must be set; it is the first part of the brokers' Kerberos principals, often kafka")
-	}
-	k.User, k.Realm, _ = strings.Cut(jaas.options["principal"], "@")
-	switch {
-	case on("useKeyTab"):
-		k.KeytabFile = strings.TrimPrefix(jaas.options["keyTab"], "file:")
-		if k.KeytabFile == "" || k.User == "" {
-			v.fail("sasl.jaas.config", "the options keyTab and principal must be set with useKeyTab=true")
-		}
-	case on("useTicketCache"):
-		k.TicketCacheFile = ticketCache(jaas.options["ticketCache"])
-		if k.User == "" {
-			// The cache names the client; the library only insists on some name.
-			k.User = "ticket-cache"
-		}
-	default:
-		k.Password = Secret(jaas.options["password"])
-		if k.User == "" || k.Password == "" {
-			v.fail("sasl.jaas.config", "set useKeyTab=true with keyTab and principal, useTicketCache=true, or principal and password")
-		}
-	}
-	if k.Realm == "" && !v.bad["sasl.jaas.config"] {
-		conf, err := krb5.Load(k.ConfigFile)
-		if err != nil || conf.LibDefaults.DefaultRealm == "" {
-			v.fail("sasl.jaas.config", fmt.Sprintf("the option principal must name its realm (user@REALM), since %s gives no default realm", k.ConfigFile))
-			return k
-		}
-		k.Realm = conf.LibDefaults.DefaultRealm
-	}
-	return k
-}
-
-// ticketCache finds the cache file as the Kerberos libraries do.
-func ticketCache(option string) string {
-	for _, name := range []string{option, os.Getenv("KRB5CCNAME")} {
-		if name != "" {
-			return strings.TrimPrefix(name, "FILE:")
-		}
-	}
-	return "/tmp/krb5cc_" + strconv.Itoa(os.Getuid())
 }

@@ -2,20 +2,18 @@ package kafka
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/jcmturner/gokrb5/v8/krberror"
 )
 
 // connection is one connection to one broker. sarama's Broker knows no context: a call that is given
@@ -144,6 +142,9 @@ func (c *connection) do(ctx context.Context, call func(*sarama.Broker) error) er
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if isLoginError(err) {
+		return c.explain(err)
+	}
 	if code, ok := err.(sarama.KError); ok { //nolint:errorlint // sarama returns it as it is
 		return c.cfg.answerError(code, nil, "", "") // sarama's own refusal: the broker does not know the request
 	}
@@ -191,6 +192,23 @@ func broken(err error) bool {
 	return errors.Is(err, context.Canceled) || isTransport(err)
 }
 
+// isLoginError tells logins that failed. Within a call that is sarama's renewed one, at the end of a session (KIP-368):
+// after it brokers take nothing more on the connection.
+func isLoginError(err error) bool {
+	if _, ok := errors.AsType[*tokenError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[krberror.Krberror](err); ok {
+		return true
+	}
+	for _, code := range []sarama.KError{sarama.ErrSASLAuthenticationFailed, sarama.ErrIllegalSASLState, sarama.ErrUnsupportedSASLMechanism} {
+		if errors.Is(err, code) || errors.Is(err, &ServerError{Code: int16(code)}) {
+			return true
+		}
+	}
+	return false
+}
+
 // isTransport tells failures of the connection from answers.
 func isTransport(err error) bool {
 	if _, ok := errors.AsType[sarama.PacketDecodingError](err); ok {
@@ -217,57 +235,6 @@ func (c *connection) explain(err error) error {
 		return err
 	}
 	return &ConnectionError{Addr: c.addr, Reason: c.reason(err), Err: err}
-}
-
-func (c *connection) reason(err error) string {
-	overTLS, login := c.cfg.Security.TLS, c.cfg.Security.SASL != nil
-	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		return "cannot be reached: the host name " + dns.Name + " does not resolve"
-	}
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return "refuses the connection: nothing listens on that port"
-	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return "does not speak TLS: the port expects another security.protocol than " + c.cfg.Security.Protocol
-	}
-	if isCertificateError(err) {
-		return "shows a certificate that is not accepted: " + err.Error()
-	}
-	if errors.Is(err, sarama.ErrSASLAuthenticationFailed) || errors.Is(err, ErrSASLAuthenticationFailed) {
-		return "refuses the login: check sasl.jaas.config (" + err.Error() + ")"
-	}
-	if errors.Is(err, sarama.ErrUnsupportedSASLMechanism) {
-		return "does not offer sasl.mechanism = " + c.cfg.Security.SASL.Mechanism
-	}
-	if !overTLS && c.dial.read.Load() >= 2 && c.dial.first[0] == 0x15 && c.dial.first[1] == 0x03 {
-		return "answers with TLS: set security.protocol to SSL or SASL_SSL"
-	}
-	closed := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
-		errors.Is(err, syscall.EPIPE)
-	if overTLS && c.dial.connected.Load() && (closed || isTimeout(err)) {
-		return "did not complete the TLS handshake: the port may expect another security.protocol than " + c.cfg.Security.Protocol
-	}
-	if isTimeout(err) {
-		return fmt.Sprintf("did not answer in time (%v)", err)
-	}
-	switch {
-	case closed && !c.used && login && c.dial.read.Load() > 0:
-		return "closed the connection during the login: check sasl.jaas.config and sasl.mechanism"
-	case closed && !c.used && c.dial.read.Load() == 0:
-		return "closed the connection without an answer: the port may expect another security.protocol than " + c.cfg.Security.Protocol
-	case closed && !c.used:
-		return "closed the connection before it answered a request: it may ask for a login, check security.protocol (" + c.cfg.Security.Protocol + ") and sasl.mechanism"
-	case closed:
-		return "closed the connection"
-	}
-	return "failed: " + err.Error()
-}
-
-func isTimeout(err error) bool {
-	if netErr, ok := errors.AsType[net.Error](err); ok {
-		return netErr.Timeout()
-	}
-	return errors.Is(err, context.DeadlineExceeded)
 }
 
 // pool keeps idle connections for calls that come now and then.

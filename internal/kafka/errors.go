@@ -184,6 +184,7 @@ func retriableCode(code sarama.KError) bool {
 		sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrNotCoordinatorForConsumer,
 		sarama.ErrNotEnoughReplicas, sarama.ErrNotEnoughReplicasAfterAppend, sarama.ErrNotController,
 		sarama.ErrKafkaStorageError, sarama.ErrFencedLeaderEpoch, sarama.ErrUnknownLeaderEpoch,
+		sarama.ErrIllegalSASLState, // the connection is dropped, see isLoginError
 		sarama.ErrOffsetNotAvailable, sarama.ErrPreferredLeaderNotAvailable, sarama.ErrConcurrentTransactions,
 		sarama.ErrThrottlingQuotaExceeded, sarama.ErrUnstableOffsetCommit, sarama.ErrFetchSessionIDNotFound,
 		sarama.ErrInvalidFetchSessionEpoch, sarama.ErrListenerNotFound, sarama.ErrEligibleLeadersNotAvailable:

@@ -32,12 +32,17 @@ func LoginModules(section string) (modules []LoginModule, file string, err error
 	return sections[section], file, nil
 }
 
-// loginConfigFile finds the file in options of a Java machine, which shells split at blanks. Java takes a
-// path or a file: URL, and a second = says that no other file counts.
+// loginConfigFile is the JAAS file of such options.
 func loginConfigFile(options string) string {
+	return javaFile(options, "java.security.auth.login.config")
+}
+
+// javaFile finds a file that a system property names in options of a Java machine, which shells split at blanks. Java
+// takes a path or a file: URL, and a second = says that no other file counts.
+func javaFile(options, property string) string {
 	file := ""
 	for _, option := range strings.Fields(options) {
-		if value, ok := strings.CutPrefix(option, "-Djava.security.auth.login.config="); ok {
+		if value, ok := strings.CutPrefix(option, "-D"+property+"="); ok {
 			file = strings.TrimPrefix(strings.TrimPrefix(value, "="), "file:")
 		}
 	}

@@ -95,3 +95,25 @@ func TestALoginComesFromTheJAASFileOfKafkaOptsWhereTheConfigurationHasNone(t *te
 		t.Errorf("a mechanism that the file does not have: %v", err)
 	}
 }
+
+func TestTheKerberosConfigurationIsWhereJavaLooksForIt(t *testing.T) {
+	for _, c := range []struct{ options, variable, want string }{
+		{"", "", "/etc/krb5.conf"},
+		{"", "/v/krb5.conf", "/v/krb5.conf"},
+		{"-Xmx1g -Djava.security.krb5.conf=/o/krb5.conf -Da=b", "/v/krb5.conf", "/o/krb5.conf"},
+		{"-Djava.security.krb5.conf=/o/one -Djava.security.krb5.conf=/o/two", "", "/o/two"},
+	} {
+		t.Setenv("KAFKA_OPTS", c.options)
+		t.Setenv("KRB5_CONFIG", c.variable)
+		cfg, err := ParseConfig(RoleAdmin, Props{
+			"bootstrap.servers": "a:1", "security.protocol": "SASL_SSL", "sasl.kerberos.service.name": "kafka",
+			"sasl.jaas.config": `com.sun.security.auth.module.Krb5LoginModule required principal="u@R" password="p";`,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := cfg.Security.SASL.Kerberos.ConfigFile; got != c.want {
+			t.Errorf("%q and %q lead to %s, want %s", c.options, c.variable, got, c.want)
+		}
+	}
+}

@@ -37,9 +37,13 @@ const logMaxWait = 5 * time.Second
 // called from one goroutine at a time, in offset order within a partition; it must not call ReadToEnd
 // or Close. The topic must exist; it may be created a moment ago.
 func OpenLog(ctx context.Context, c *Client, cfg *Config, topic string, apply func(Record), logger *slog.Logger) (*Log, error) {
+	op := OpRead // which brings what is needed to look
+	if c.cfg.principal() != cfg.principal() {
+		op = OpDescribe // another one reads
+	}
 	var leaders map[TopicPartition]partitionLeader
 	err := c.retry(ctx, "opening the topic "+topic, func() error {
-		found, failed, err := c.leaders(ctx, []string{topic}, OpRead, false)
+		found, failed, err := c.leaders(ctx, []string{topic}, op, false)
 		if err == nil {
 			err = failed[topic]
 		}

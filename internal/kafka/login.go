@@ -15,12 +15,12 @@ type Login interface {
 	Challenge(answer []byte) (done bool, next []byte, err error)
 }
 
-// CanLogin says whether BeginLogin knows the mechanism. It does not know GSSAPI, which only the client of
-// records does.
-func (s *SASL) CanLogin() bool { return s.Mechanism != MechanismGSSAPI }
-
-// BeginLogin begins to log in to a broker; first is what to send first.
+// BeginLogin begins to log in to a broker; first is what to send first. A Kerberos server is asked on the way, which
+// ctx does not end: its library has time limits of its own.
 func (s *SASL) BeginLogin(ctx context.Context, host string) (login Login, first []byte, err error) {
+	if s.Kerberos != nil {
+		return s.Kerberos.begin(ctx, host)
+	}
 	mechanism, err := s.mechanism(ctx)
 	if err != nil {
 		return nil, nil, err

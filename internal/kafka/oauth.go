@@ -50,6 +50,12 @@ func newTokenSource(refreshFactor float64, fetch func(ctx context.Context) (OAut
 	return &tokenSource{fetch: fetch, refreshFactor: refreshFactor, now: time.Now, turn: make(chan struct{}, 1)}
 }
 
+// tokenError is why there is no token.
+type tokenError struct{ err error }
+
+func (e *tokenError) Error() string { return e.err.Error() }
+func (e *tokenError) Unwrap() error { return e.err }
+
 func (s *tokenSource) token(ctx context.Context) (OAuthToken, error) {
 	select {
 	case s.turn <- struct{}{}:
@@ -69,7 +75,7 @@ func (s *tokenSource) token(ctx context.Context) (OAuthToken, error) {
 			// The old token still opens doors; the next login tries again.
 			return s.last, nil
 		}
-		return OAuthToken{}, err
+		return OAuthToken{}, &tokenError{err}
 	}
 	life := unknownLifetime
 	if !token.Expires.IsZero() {
@@ -118,11 +124,11 @@ func fileToken(path string) func(context.Context) (OAuthToken, error) {
 	return func(context.Context) (OAuthToken, error) {
 		data, err := os.ReadFile(path)
 		if err != nil {
-			return OAuthToken{}, fmt.Errorf("the OAuth token file cannot be read: %w", err)
+			return OAuthToken{}, fmt.Errorf("the OAuth token file of sasl.oauthbearer.token.endpoint.url cannot be read: %w", err)
 		}
 		text := strings.TrimSpace(string(data))
 		if text == "" {
-			return OAuthToken{}, fmt.Errorf("the OAuth token file %s is empty", path)
+			return OAuthToken{}, fmt.Errorf("the OAuth token file %s of sasl.oauthbearer.token.endpoint.url is empty", path)
 		}
 		return OAuthToken{Value: Secret(text), Expires: jwtExpiry(text)}, nil
 	}
@@ -164,7 +170,7 @@ func readClientCredentials(v *values, jaas *jaasEntry, endpoint *url.URL) func(c
 			return config.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
 		})
 		if err != nil {
-			return OAuthToken{}, fmt.Errorf("no OAuth token from %s: %w", endpoint.Redacted(), withoutSecrets(err, secret, config.ClientSecret, basic))
+			return OAuthToken{}, fmt.Errorf("no OAuth token from %s (check sasl.oauthbearer.token.endpoint.url, and id and secret in sasl.oauthbearer.client.credentials.… or sasl.jaas.config): %w", endpoint.Redacted(), withoutSecrets(err, secret, config.ClientSecret, basic))
 		}
 		expires := jwtExpiry(token.AccessToken)
 		if expires.IsZero() {
@@ -284,6 +290,20 @@ func (s *tokenSource) subject() string {
 		return ""
 	}
 	return claims.Subject
+}
+
+// expired is when the last token ended, zero if it still holds or does not say.
+func (s *tokenSource) expired() time.Time {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	default:
+		return time.Time{}
+	}
+	if s.last.Expires.IsZero() || s.now().Before(s.last.Expires) {
+		return time.Time{}
+	}
+	return s.last.Expires
 }
 
 // jwtExpiry reads the time of expiry out of a JWT, zero if the text is none or does not say.

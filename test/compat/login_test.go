@@ -31,11 +31,11 @@ func login(module, user, password string) string {
 	return fmt.Sprintf(`%s required username="%s" password="%s";`, module, user, password)
 }
 
-// unsigned is a token that a broker without an authority takes (RFC 7515, alg none).
-func unsigned(subject string) string {
+// unsigned is a token that a broker without an authority takes (RFC 7515, alg none), and that holds for life.
+func unsigned(subject string, life time.Duration) string {
 	encode := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
-	now := time.Now().Unix()
-	return encode(`{"alg":"none"}`) + "." + encode(fmt.Sprintf(`{"sub":"%s","iat":%d,"exp":%d}`, subject, now-10, now+3600)) + "."
+	now := time.Now()
+	return encode(`{"alg":"none"}`) + "." + encode(fmt.Sprintf(`{"sub":"%s","iat":%d,"exp":%d}`, subject, now.Unix()-10, now.Add(life).Unix())) + "."
 }
 
 // tokenServer gives tokens to the client ann with the secret right.
@@ -49,7 +49,7 @@ func tokenServer(t *testing.T) string {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprintf(w, `{"access_token":"%s","token_type":"Bearer","expires_in":3600}`, unsigned(id))
+		_, _ = fmt.Fprintf(w, `{"access_token":"%s","token_type":"Bearer","expires_in":3600}`, unsigned(id, time.Hour))
 	}))
 	t.Cleanup(server.Close)
 	return server.URL
@@ -80,14 +80,21 @@ func TestEveryWayIntoABrokerOpensOrSaysWhyNot(t *testing.T) {
 		"scram-sha-512.sasl.jaas.config": scramModule + " required;",
 		"oauthbearer.sasl.jaas.config":   oauthModule + ` required unsecuredLoginStringClaim_sub="broker";`,
 	}
-	cluster := realkafka.StartCluster(t, realkafka.Options{JVM: []string{quickJVM}, Listeners: []realkafka.Listener{
+	self := certs.SelfSigned(t, "broker", time.Hour, "127.0.0.1")
+	options := realkafka.Options{JVM: []string{quickJVM}, Listeners: []realkafka.Listener{
 		{Name: "TLS", Protocol: "SSL", Properties: identity("good.pem", good)},
 		{Name: "MUTUAL", Protocol: "SSL", Properties: with(identity("mutual.pem", good), map[string]string{"ssl.client.auth": "required"})},
 		{Name: "EXPIRED", Protocol: "SSL", Properties: identity("expired.pem", authority.Issue("broker", -time.Hour, "127.0.0.1"))},
+		{Name: "SELF", Protocol: "SSL", Properties: identity("self.pem", self)},
 		{Name: "ELSEWHERE", Protocol: "SSL", Properties: identity("elsewhere.pem", authority.Issue("broker", time.Hour, "broker.example"))},
 		{Name: "LOGIN", Protocol: "SASL_PLAINTEXT", Properties: sasl},
 		{Name: "BOTH", Protocol: "SASL_SSL", Properties: with(identity("both.pem", good), sasl)},
-	}})
+	}}
+	var realm kerberosRealm
+	if realkafka.HasKDC() {
+		realm = startRealm(t, &options)
+	}
+	cluster := realkafka.StartCluster(t, options)
 	admin := kafkatest.Dial(t, cluster.Bootstrap())
 	for _, mechanism := range []kadm.ScramMechanism{kadm.ScramSha256, kadm.ScramSha512} {
 		_, err := admin.Admin().AlterUserSCRAMs(t.Context(), nil, []kadm.UpsertSCRAM{{User: "ann", Mechanism: mechanism, Iterations: 4096, Password: "right"}})
@@ -104,20 +111,19 @@ func TestEveryWayIntoABrokerOpensOrSaysWhyNot(t *testing.T) {
 	as := func(mechanism, jaas string, more ...string) []string {
 		return append([]string{"sasl.mechanism", mechanism, "sasl.jaas.config", jaas}, more...)
 	}
-	for i, c := range []struct {
-		name, listener, protocol string
-		pairs                    []string
-		says                     []string // parts of the error; none if the way is open
-	}{
+	tryWays(t, cluster, admin, "way", []wayIn{
 		{"plain text", "", "PLAINTEXT", nil, nil},
 		{"TLS", "TLS", "SSL", trusting, nil},
-		{"an authority that is not trusted", "TLS", "SSL", []string{"ssl.truststore.type", "PEM", "ssl.truststore.certificates", stranger.Cert()}, []string{"unknown authority"}},
-		{"an expired certificate", "EXPIRED", "SSL", trusting, []string{"expired"}},
-		{"another host's certificate", "ELSEWHERE", "SSL", trusting, []string{"127.0.0.1", "certificate"}},
+		{"an authority that is not trusted", "TLS", "SSL", []string{"ssl.truststore.type", "PEM", "ssl.truststore.certificates", stranger.Cert()}, []string{"unknown authority", "ssl.truststore.location"}},
+		{"a certificate that signed itself", "SELF", "SSL", trusting, []string{"unknown authority", "ssl.truststore.location"}},
+		{"a certificate that signed itself, trusted", "SELF", "SSL", []string{"ssl.truststore.type", "PEM", "ssl.truststore.certificates", self.Cert}, nil},
+		{"an expired certificate", "EXPIRED", "SSL", trusting, []string{"the certificate of CN=broker has expired", "the broker must be given one that is valid now"}},
+		{"another host's certificate", "ELSEWHERE", "SSL", trusting, []string{"127.0.0.1", "certificate", "ssl.endpoint.identification.algorithm"}},
 		{"another host's certificate, not looked at", "ELSEWHERE", "SSL", append([]string{"ssl.endpoint.identification.algorithm", ""}, trusting...), nil},
 		{"a client certificate", "MUTUAL", "SSL", showing(client), nil},
-		{"no client certificate", "MUTUAL", "SSL", trusting, []string{"certificate"}},
-		{"a stranger's client certificate", "MUTUAL", "SSL", showing(stranger.Issue("client", time.Hour)), []string{"certificate"}},
+		{"no client certificate", "MUTUAL", "SSL", trusting, []string{"asks for a client certificate: set ssl.keystore.location"}},
+		{"a stranger's client certificate", "MUTUAL", "SSL", showing(stranger.Issue("client", time.Hour)), []string{"does not accept the client certificate of CN=client", "ssl.keystore.location"}},
+		{"an expired client certificate", "MUTUAL", "SSL", showing(authority.Issue("client", -time.Minute)), []string{"does not accept the client certificate of CN=client", "ssl.keystore.location"}},
 		{"plain text to TLS", "TLS", "PLAINTEXT", nil, []string{"security.protocol"}},
 		{"TLS to plain text", "", "SSL", trusting, []string{"TLS"}},
 		{"PLAIN", "LOGIN", "SASL_PLAINTEXT", as("PLAIN", login(plainModule, "ann", "right")), nil},
@@ -127,14 +133,32 @@ func TestEveryWayIntoABrokerOpensOrSaysWhyNot(t *testing.T) {
 		{"SCRAM-SHA-512", "LOGIN", "SASL_PLAINTEXT", as("SCRAM-SHA-512", login(scramModule, "ann", "right")), nil},
 		{"SCRAM-SHA-512, unknown user", "LOGIN", "SASL_PLAINTEXT", as("SCRAM-SHA-512", login(scramModule, "bob", "mistaken")), []string{"refuses the login", "sasl.jaas.config"}},
 		{"OAUTHBEARER, client credentials", "LOGIN", "SASL_PLAINTEXT", as("OAUTHBEARER", oauthModule+` required clientId="ann" clientSecret="right";`, "sasl.oauthbearer.token.endpoint.url", endpoint), nil},
-		{"OAUTHBEARER, wrong secret", "LOGIN", "SASL_PLAINTEXT", as("OAUTHBEARER", oauthModule+` required clientId="ann" clientSecret="mistaken";`, "sasl.oauthbearer.token.endpoint.url", endpoint), []string{"invalid_client"}},
-		{"OAUTHBEARER, token file", "LOGIN", "SASL_PLAINTEXT", as("OAUTHBEARER", oauthModule+" required;", "sasl.oauthbearer.token.endpoint.url", "file://"+certs.File(t, dir, "token", unsigned("ann"))), nil},
-		{"OAUTHBEARER, a token that is none", "LOGIN", "SASL_PLAINTEXT", as("OAUTHBEARER", oauthModule+" required;", "sasl.oauthbearer.token.endpoint.url", "file://"+certs.File(t, dir, "mistaken", "a.b.c")), []string{"login"}},
-		{"a mechanism that the broker lacks", "LOGIN", "SASL_PLAINTEXT", as("GSSAPI", `com.sun.security.auth.module.Krb5LoginModule required useTicketCache=true ticketCache="/nowhere" principal="ann@EXAMPLE" serviceName="kafka";`), []string{"GSSAPI"}},
+		{"OAUTHBEARER, wrong secret", "LOGIN", "SASL_PLAINTEXT", as("OAUTHBEARER", oauthModule+` required clientId="ann" clientSecret="mistaken";`, "sasl.oauthbearer.token.endpoint.url", endpoint), []string{"no OAuth token from " + endpoint, "invalid_client", "sasl.oauthbearer"}},
+		{"OAUTHBEARER, token file", "LOGIN", "SASL_PLAINTEXT", as("OAUTHBEARER", oauthModule+" required;", "sasl.oauthbearer.token.endpoint.url", "file://"+certs.File(t, dir, "token", unsigned("ann", time.Hour))), nil},
+		{"OAUTHBEARER, a token that is none", "LOGIN", "SASL_PLAINTEXT", as("OAUTHBEARER", oauthModule+" required;", "sasl.oauthbearer.token.endpoint.url", "file://"+certs.File(t, dir, "mistaken", "a.b.c")), []string{"refuses the login", "sasl.jaas.config"}},
+		{"a mechanism that the broker lacks", "LOGIN", "SASL_PLAINTEXT", as("GSSAPI", `com.sun.security.auth.module.Krb5LoginModule required useTicketCache=true ticketCache="/nowhere" principal="ann@EXAMPLE" serviceName="kafka";`), []string{"does not offer sasl.mechanism = GSSAPI"}},
 		{"SCRAM over TLS", "BOTH", "SASL_SSL", as("SCRAM-SHA-512", login(scramModule, "ann", "right"), trusting...), nil},
 		{"SCRAM over TLS, wrong", "BOTH", "SASL_SSL", as("SCRAM-SHA-512", login(scramModule, "ann", "mistaken"), trusting...), []string{"refuses the login"}},
 		{"SCRAM over TLS that is not trusted", "BOTH", "SASL_SSL", as("SCRAM-SHA-512", login(scramModule, "ann", "right"), "ssl.truststore.type", "PEM", "ssl.truststore.certificates", stranger.Cert()), []string{"unknown authority"}},
-	} {
+	})
+	t.Run("Kerberos", func(t *testing.T) {
+		realkafka.RequireKDC(t)
+		tryWays(t, cluster, admin, "kerberos", realm.ways())
+		t.Run("mirrors", func(t *testing.T) { realm.mirrors(t, cluster, admin) })
+	})
+}
+
+// wayIn is a client, and what becomes of it.
+type wayIn struct {
+	name, listener, protocol string
+	pairs                    []string
+	says                     []string // parts of the error; none if the way is open
+}
+
+// tryWays goes each way in, with topics of a name of its own.
+func tryWays(t *testing.T, cluster *realkafka.Cluster, admin *kafkatest.Client, topics string, ways []wayIn) {
+	t.Helper()
+	for i, c := range ways {
 		t.Run(c.name, func(t *testing.T) {
 			bootstrap := cluster.Bootstrap()
 			if c.listener != "" {
@@ -144,7 +168,7 @@ func TestEveryWayIntoABrokerOpensOrSaysWhyNot(t *testing.T) {
 			for at := 0; at < len(c.pairs); at += 2 {
 				props[c.pairs[at]] = c.pairs[at+1]
 			}
-			topic := fmt.Sprintf("way-%d", i)
+			topic := fmt.Sprintf("%s-%d", topics, i)
 			log, err := createTopic(t, props, topic)
 			if len(c.says) == 0 {
 				if err != nil {

@@ -44,6 +44,9 @@ func TestTheDocumentedPermissionsOfAWorkerGroupAreEnoughAndEachLackIsNamed(t *te
 	t.Run("its connectors", func(t *testing.T) {
 		connectorPermissions(t, g, of(t, all, "A source connector:"), of(t, all, "A sink connector:"))
 	})
+	t.Run("its connectors with exactly-once support", func(t *testing.T) {
+		exactlyOncePermissions(t, g, of(t, all, "A source connector with exactly-once support:"), of(t, all, "on its own offsets topic:"))
+	})
 }
 
 // groupPermissions starts groups of one worker each, with exactly the documented permissions or all but one of them.

@@ -5,12 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sasl/plain"
-
-	"tributary/internal/localkafka"
 	"tributary/test/cluster/kafkatest"
-	"tributary/test/cluster/realkafka"
 )
 
 // twoLanes are two flows of one process, one in each lane, that read and write over the same listener.
@@ -85,11 +80,7 @@ func (l *twoLanes) awaitSaid(what string, parts ...string) (lines int) {
 		lines = 0
 		said := complaints(strings.ReplaceAll(l.Log(), `\"`, `"`))
 		for _, line := range said {
-			has := true
-			for _, part := range parts {
-				has = has && strings.Contains(line, part)
-			}
-			if has {
+			if containsAll(line, parts) {
 				lines++
 			}
 		}
@@ -98,29 +89,8 @@ func (l *twoLanes) awaitSaid(what string, parts ...string) (lines int) {
 	return lines
 }
 
-// startGuardedEmbedded is startGuarded on an embedded cluster, which takes less time and memory.
-func startGuardedEmbedded(t *testing.T, user string) *guarded {
-	t.Helper()
-	users := []localkafka.User{{Mechanism: "PLAIN", Name: "boss", Password: "right", Super: true}, {Mechanism: "PLAIN", Name: user, Password: "right"}}
-	for i := range mostUsers {
-		users = append(users, localkafka.User{Mechanism: "PLAIN", Name: fmt.Sprint(user, i), Password: "right"})
-	}
-	c, err := localkafka.Start(localkafka.Options{Users: users, ACLs: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	boss := kgo.SASL(plain.Auth{User: "boss", Pass: "right"}.AsMechanism())
-	return &guarded{kafkatest.Dial(t, c.Bootstrap(), boss), t, c.Bootstrap()}
-}
-
-// Rights are taken away and given back while mirrors run, one in each lane. Nothing is lost, the lack is said once, and
-// no task is started again.
-func TestRightsChangeInMidRunOnAnEmbeddedCluster(t *testing.T) {
-	realkafka.Require(t) // as TestMain does, which builds the programs
-	rightsChangeInMidRun(t, startGuardedEmbedded(t, "ann"))
-}
-
+// rightsChangeInMidRun takes rights away and gives them back while mirrors run, one in each lane. Nothing is lost, the
+// lack is said once, and no task is started again.
 func rightsChangeInMidRun(t *testing.T, g *guarded) {
 	right := func(kind, name string, prefix bool, needs string) documentedRight {
 		return documentedRight{kind: kind, name: name, prefix: prefix, needs: needs}

@@ -42,6 +42,17 @@ func NewAuthority(tb kafkatest.TB, name string) *Authority {
 // for life from now on; a negative life makes one that has expired.
 func (a *Authority) Issue(name string, life time.Duration, hosts ...string) Identity {
 	a.tb.Helper()
+	return a.issue(name, life, hosts)
+}
+
+// SelfSigned makes an identity that no authority has signed; else it is as [Authority.Issue] makes it.
+func SelfSigned(tb kafkatest.TB, name string, life time.Duration, hosts ...string) Identity {
+	tb.Helper()
+	return (&Authority{tb: tb}).issue(name, life, hosts)
+}
+
+func (a *Authority) issue(name string, life time.Duration, hosts []string) Identity {
+	a.tb.Helper()
 	template := &x509.Certificate{Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(life)}
 	for _, host := range hosts {
 		if ip := net.ParseIP(host); ip != nil {
