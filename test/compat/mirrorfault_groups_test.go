@@ -140,6 +140,16 @@ func groupsGoTheirOwnWay(t *testing.T, f *faults) {
 	f.src.CommitOffset("moving-ahead", topic, 0, end)
 	awaitCommitted("moving-ahead", end)
 	f.awaitPage("moving-groups", "no group that cannot be moved", func(p api.Replication) bool { return len(p.UnmovableGroups) == 0 })
+
+	// The copy is lost and made anew, and so the translated places lie beyond its end: no group is sent there.
+	f.dst.DeleteTopic(remote)
+	f.dst.AwaitTopic(remote, patience)
+	for _, group := range []string{"moving-idle", "moving-ahead"} {
+		awaitReason(group, fmt.Sprintf("moving.moved-0: it translates to offset %d, beyond the end 0 on the target", end))
+		if at := committed(group); at != -1 {
+			t.Errorf("group %s was moved to %d of a copy that is empty", group, at)
+		}
+	}
 }
 
 // lastCheckpoint waits for a checkpoint of a group and returns its offset on the target.
