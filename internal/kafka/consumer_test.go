@@ -240,7 +240,7 @@ func TestADeletedTopicIsGivenBackAtOnceAndDelaysTheRestNoLongerThanConfigured(t 
 				failures = append(failures, err)
 			}
 		}
-	}, "partition.assignment.strategy", "RoundRobinAssignor", "metadata.max.age.ms", "600000", "default.api.timeout.ms", "2000")
+	}, "partition.assignment.strategy", "RoundRobinAssignor", "metadata.max.age.ms", "600000", "default.api.timeout.ms", "1000")
 	eventually(t, "all records", m.got("a0", "b0"))
 
 	a := NewAdmin(newTestClient(t, c.Bootstrap()), testConfig(t, RoleAdmin, c.Bootstrap()), nil)
@@ -256,7 +256,7 @@ func TestADeletedTopicIsGivenBackAtOnceAndDelaysTheRestNoLongerThanConfigured(t 
 		}
 	})
 	m.stop()
-	want := "committing offsets of the group g did not succeed within default.api.timeout.ms = 2000"
+	want := "committing offsets of the group g did not succeed within default.api.timeout.ms = 1000"
 	if len(failures) != 1 || !strings.HasPrefix(failures[0].Error(), want) || !errors.Is(failures[0], ErrUnknownTopicOrPartition) {
 		t.Errorf("commits failed with %v, want one %s for an unknown topic", failures, want)
 	}

@@ -79,8 +79,13 @@ func (g *GroupConn) CommittedOffsets(ctx context.Context, partitions []TopicPart
 
 // offsetsCall runs a request on the line for offsets, again and again while it fails retriably.
 func (g *GroupConn) offsetsCall(ctx context.Context, request func(*sarama.Broker) error) error {
+	var last error // what a broker said, which is more than that the time is over
 	for attempt := 0; ; attempt++ {
 		err := g.call(ctx, &g.offsets, 0, request)
+		if last != nil && errors.Is(err, context.DeadlineExceeded) {
+			return last
+		}
+		last = err
 		if err == nil || ctx.Err() != nil || !IsRetriable(err) {
 			return err
 		}
