@@ -110,7 +110,7 @@ func groupsGoTheirOwnWay(t *testing.T, f *faults) {
 	}
 
 	// A group of which consumers come, commit and go while offsets are committed ten times a second.
-	for i := range int64(8) {
+	for i := range int64(5) {
 		m := join(f, "moving-churn", remote)
 		m.commit(read + 1 + i)
 		m.leave()
