@@ -30,7 +30,7 @@ var suites = []suite{
 	{Class: mirrorTests + "MirrorConnectorsIntegrationSSLTest", Skip: mirrorMetrics},
 	{Class: mirrorTests + "MirrorConnectorsIntegrationTransactionsTest", Skip: mirrorMetrics},
 	{Class: mirrorTests + "MirrorConnectorsIntegrationExactlyOnceTest", Skip: mirrorMetrics},
-	{Class: mirrorTests + "DedicatedMirrorIntegrationTest", Quick: []string{"testSingleNodeCluster"}},
+	{Class: mirrorTests + "DedicatedMirrorIntegrationTest", Quick: []string{"testSingleNodeCluster", "testMultiNodeCluster"}},
 	{Class: connectTests + "ConnectorValidationIntegrationTest", TestWorker: true},
 	{Class: connectTests + "ConnectorClientPolicyIntegrationTest", TestWorker: true, Quick: []string{"testCreateWithNotAllowedOverridesForPrincipalPolicy"}},
 	{Class: connectTests + "SessionedProtocolIntegrationTest", TestWorker: true, Quick: []string{"ensureInternalEndpointIsSecured"}},
