@@ -57,18 +57,54 @@ func NonEmpty(v any) string {
 	return ""
 }
 
-// UniqueItems accepts lists without repeated or empty items.
-func UniqueItems(v any) string {
-	list, _ := v.([]string)
-	seen := make(map[string]bool, len(list))
-	for _, item := range list {
-		if item == "" {
-			return "Configuration values must not be empty."
-		}
-		if seen[item] {
-			return fmt.Sprintf("Duplicate value %q", item)
-		}
-		seen[item] = true
+// ItemRule says which items a LIST may have.
+type ItemRule int8
+
+// The rules. The last two refuse empty and repeated items, and SomeUniqueItems a list
+// without any.
+const (
+	AnyItems ItemRule = iota
+	UniqueItems
+	SomeUniqueItems
+)
+
+// Check returns the message that the list of a key breaks the rule, as Java words it, or
+// "".
+func (rule ItemRule) Check(key string, value any) (message string) {
+	if rule == AnyItems {
+		return ""
+	}
+	list, isList := value.([]string)
+	wrong := func(what string) string { return fmt.Sprintf("Configuration '%s' %s", key, what) }
+	switch {
+	case !isList:
+		return wrong("values must not be null.")
+	case rule == SomeUniqueItems && len(list) == 0:
+		return wrong("must not be empty. Valid values include: any non-empty value")
+	case len(unique(list)) != len(list):
+		return wrong("values must not be duplicated.")
+	case slices.Contains(list, ""):
+		return wrong("values must not be empty.")
 	}
 	return ""
+}
+
+// withoutRepeated leaves the first of equal items of lists that are to have none.
+func (k *ConfigKey) withoutRepeated(value any) any {
+	if list, ok := value.([]string); ok && k.Items != AnyItems {
+		return unique(list)
+	}
+	return value
+}
+
+func unique(list []string) []string {
+	out := make([]string, 0, len(list))
+	seen := make(map[string]bool, len(list))
+	for _, item := range list {
+		if !seen[item] {
+			seen[item] = true
+			out = append(out, item)
+		}
+	}
+	return out
 }

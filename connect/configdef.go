@@ -51,6 +51,8 @@ type ConfigKey struct {
 	// why it is wrong, "" when it is right. The reason follows "Invalid value v for
 	// configuration k: ".
 	Validate func(value any) (reason string)
+	// Items restricts the items of a LIST, before Validate sees them.
+	Items ItemRule
 
 	Group        string // "" is none
 	OrderInGroup int    // 1-based, 0 when there is no group
@@ -133,15 +135,20 @@ type ConfigValue struct {
 // Parse reads every declared key from config, in order, and says of each what is
 // wrong with it. Keys that are not declared are left alone.
 func (d *ConfigDef) Parse(config map[string]string) []ConfigValue {
+	return d.parse(config, func(_ *ConfigKey, value any) any { return value })
+}
+
+func (d *ConfigDef) parse(config map[string]string, amend func(*ConfigKey, any) any) []ConfigValue {
 	out := make([]ConfigValue, 0, len(d.keys))
 	for _, k := range d.keys {
 		text, given := config[k.Name]
-		out = append(out, k.parse(text, given))
+		out = append(out, k.parse(text, given, amend))
 	}
 	return out
 }
 
-func (k *ConfigKey) parse(text string, given bool) ConfigValue {
+// parse reads the key; amend changes a value that could be read, before it is checked.
+func (k *ConfigKey) parse(text string, given bool, amend func(*ConfigKey, any) any) ConfigValue {
 	v := ConfigValue{Name: k.Name}
 	switch {
 	case given:
@@ -156,6 +163,13 @@ func (k *ConfigKey) parse(text string, given bool) ConfigValue {
 		return v
 	default:
 		v.Value = k.Default
+	}
+	v.Value = amend(k, v.Value)
+	if v.Value != nil {
+		if message := k.Items.Check(k.Name, v.Value); message != "" {
+			v.Errors = append(v.Errors, message)
+			return v
+		}
 	}
 	if k.Validate != nil {
 		if reason := k.Validate(v.Value); reason != "" {
@@ -195,11 +209,12 @@ type ConfigErrors []string
 func (e ConfigErrors) Error() string { return strings.Join(e, "\n") }
 
 // ParseValues is Parse for callers that want all values or all errors: the error, if
-// any, is a ConfigErrors.
+// any, is a ConfigErrors. As in Java, where a configuration is used repeated items do
+// not count, although Parse refuses them in one that is new.
 func (d *ConfigDef) ParseValues(config map[string]string) (Values, error) {
 	vals := Values{byName: make(map[string]any, len(d.keys))}
 	var errs ConfigErrors
-	for _, v := range d.Parse(config) {
+	for _, v := range d.parse(config, (*ConfigKey).withoutRepeated) {
 		vals.byName[v.Name] = v.Value
 		errs = append(errs, v.Errors...)
 	}

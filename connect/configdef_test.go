@@ -108,14 +108,28 @@ func TestValidatorsSayWhatJavaSays(t *testing.T) {
 		{ConfigKey{Type: TypeString, Validate: OneOfFold("a", "b")}, "B", ""},
 		{ConfigKey{Type: TypeString, Validate: NonEmpty}, " ", "Invalid value  for configuration k: String may not be empty"},
 		{ConfigKey{Type: TypeString, Validate: NonEmpty}, "a\x01b\u0085", "Invalid value a\x01b\u0085 for configuration k: String may not contain control sequences but had the following ASCII chars: 1, 133"},
-		{ConfigKey{Type: TypeList, Validate: UniqueItems}, "a,b", ""},
-		{ConfigKey{Type: TypeList, Validate: UniqueItems}, "a,b,a", `Invalid value [a, b, a] for configuration k: Duplicate value "a"`},
-		{ConfigKey{Type: TypeList, Validate: UniqueItems}, "a,", "Invalid value [a, ] for configuration k: Configuration values must not be empty."},
+		{ConfigKey{Type: TypeList, Items: UniqueItems}, "a,b", ""},
+		{ConfigKey{Type: TypeList, Items: UniqueItems}, "a,b,a", "Configuration 'k' values must not be duplicated."},
+		{ConfigKey{Type: TypeList, Items: UniqueItems}, "a,", "Configuration 'k' values must not be empty."},
+		{ConfigKey{Type: TypeList, Items: UniqueItems}, "", ""},
+		{ConfigKey{Type: TypeList, Items: SomeUniqueItems}, "", "Configuration 'k' must not be empty. Valid values include: any non-empty value"},
 	} {
 		got := strings.Join(one(test.key).Parse(map[string]string{"k": test.text})[0].Errors, "\n")
 		if got != test.want {
 			t.Errorf("%q: got %q, want %q", test.text, got, test.want)
 		}
+	}
+}
+
+// A configuration with repeated items is refused when it is made, but one that is there works without them.
+func TestRepeatedItemsDoNotCountWhereAListIsUsed(t *testing.T) {
+	v, err := one(ConfigKey{Type: TypeList, Items: UniqueItems}).ParseValues(map[string]string{"k": "b,a,b"})
+	if err != nil || strings.Join(v.List("k"), " ") != "b a" {
+		t.Errorf("got %v, %v", v.List("k"), err)
+	}
+	v, err = one(ConfigKey{Type: TypeList}).ParseValues(map[string]string{"k": "b,a,b"})
+	if err != nil || strings.Join(v.List("k"), " ") != "b a b" {
+		t.Errorf("a list that may have them: got %v, %v", v.List("k"), err)
 	}
 }
 

@@ -65,6 +65,27 @@ func TestStructTakesValuesOfItsSchemaAlone(t *testing.T) {
 	}
 }
 
+// Java looks at the type of a header's value alone; a logical type may also be borne by what it is made of.
+func TestHeadersTakeValuesOfTheTypeOfTheirSchema(t *testing.T) {
+	var none *connect.Schema
+	for _, good := range []struct {
+		schema *connect.Schema
+		value  any
+	}{
+		{none, struct{}{}}, {connect.OptionalInt32Schema, nil}, {connect.StringSchema, "x"}, {connect.ArrayOf(connect.StringSchema), []any{int8(1), nil}},
+		{connect.DateSchema, time.UnixMilli(0)}, {connect.DateSchema, int32(1)}, {connect.TimestampSchema, time.UnixMilli(1)},
+		{connect.DecimalSchema(2), connect.NewDecimal(big.NewInt(5), 2)}, {connect.DecimalSchema(2), []byte{5}}, {person, connect.NewStruct(person)},
+	} {
+		if err := good.schema.ValidateHeader(good.value); err != nil {
+			t.Error(err)
+		}
+	}
+	wantDataError(t, connect.StringSchema.ValidateHeader(nil), "A null value requires an optional schema but was Schema{STRING}")
+	wantDataError(t, connect.OptionalInt32Schema.ValidateHeader(int64(1)), "A value of class java.lang.Long is not compatible with the schema Schema{INT32}")
+	wantDataError(t, connect.DateSchema.ValidateHeader(int64(1)), "A value of class java.lang.Long is not compatible with the schema Schema{org.apache.kafka.connect.data.Date:INT32}")
+	wantDataError(t, connect.StringSchema.ValidateHeader(time.UnixMilli(0)), "A value of class java.util.Date is not compatible with the schema Schema{STRING}")
+}
+
 func TestLogicalNamesDecideTheGoTypeOfValues(t *testing.T) {
 	day := time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC)
 	for _, good := range []struct {

@@ -9,6 +9,25 @@ import (
 // required, another Go type than the schema's, or such a value inside.
 func (s *Schema) Validate(value any) error { return validate(s, value, "value") }
 
+// ValidateHeader is what Java asks of the value of a header: null where it may be, and a
+// value of the schema's type, whatever is inside. Converters are laxer, so a header that
+// one of them could read may still be none.
+func (s *Schema) ValidateHeader(value any) error {
+	if s == nil {
+		return nil
+	}
+	if value == nil {
+		if !s.Optional {
+			return dataErrorf("A null value requires an optional schema but was %s", s)
+		}
+		return nil
+	}
+	if t, ok := TypeOf(value); ok && t == s.Type || s.Name != "" && s.accepts(value) {
+		return nil
+	}
+	return dataErrorf("A value of class %s is not compatible with the schema %s", ClassName(value), s)
+}
+
 func dataErrorf(format string, args ...any) error {
 	return &DataError{Message: fmt.Sprintf(format, args...)}
 }

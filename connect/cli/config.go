@@ -36,13 +36,13 @@ var servingKeys = []connect.ConfigKey{
 // settings and the like pass through to those who read them.
 var (
 	commonDef = worker.ConfigDef().With(restKeys...).With(
-		connect.ConfigKey{Name: "bootstrap.servers", Type: connect.TypeList, Required: true, Importance: connect.High, Validate: nonEmptyList,
+		connect.ConfigKey{Name: "bootstrap.servers", Type: connect.TypeList, Required: true, Importance: connect.High, Items: connect.SomeUniqueItems,
 			Doc: "Brokers to find the cluster by, as host:port pairs separated by commas."},
 		connect.ConfigKey{Name: "topic.tracking.allow.reset", Type: connect.TypeBoolean, Default: true, Importance: connect.Low,
 			Doc: "Whether that record may be cleared over REST."},
 		connect.ConfigKey{Name: "connector.client.config.override.policy", Type: connect.TypeString, Default: "All", Importance: connect.Medium,
 			Doc: "Which settings of its clients a connector may override: All, None, Principal or Allowlist."},
-		connect.ConfigKey{Name: "connector.client.config.override.allowlist", Type: connect.TypeList, Default: []string{}, Importance: connect.Medium, Validate: connect.UniqueItems,
+		connect.ConfigKey{Name: "connector.client.config.override.allowlist", Type: connect.TypeList, Default: []string{}, Importance: connect.Medium, Items: connect.UniqueItems,
 			Doc: "The settings that may be overridden with the policy Allowlist."},
 		connect.ConfigKey{Name: "task.auto.restart", Type: connect.TypeBoolean, Default: false, Importance: connect.Medium,
 			Doc: "Whether connectors and tasks that failed are restarted by themselves; connect-mirror-maker has true."},
@@ -94,7 +94,7 @@ var (
 			Doc: "Life of such a key in milliseconds."},
 		connect.ConfigKey{Name: "inter.worker.signature.algorithm", Type: connect.TypeString, Default: "HmacSHA256", Importance: connect.Low,
 			Doc: "Algorithm that signs requests to other workers."},
-		connect.ConfigKey{Name: "inter.worker.verification.algorithms", Type: connect.TypeList, Default: []string{"HmacSHA256"}, Importance: connect.Low, Validate: nonEmptyList,
+		connect.ConfigKey{Name: "inter.worker.verification.algorithms", Type: connect.TypeList, Default: []string{"HmacSHA256"}, Importance: connect.Low, Items: connect.SomeUniqueItems,
 			Doc: "Algorithms accepted in requests from other workers."},
 		connect.ConfigKey{Name: "client.id", Type: connect.TypeString, Default: "", Importance: connect.Low,
 			Doc: "Name of this worker's clients in the brokers' logs."},
@@ -104,14 +104,6 @@ var (
 			Doc: "File that holds source offsets; each worker needs one of its own."},
 	)
 )
-
-func nonEmptyList(v any) string {
-	list, _ := v.([]string)
-	if len(list) == 0 {
-		return "List must not be empty"
-	}
-	return connect.UniqueItems(v)
-}
 
 // brokerDefaultOr accepts -1 and positive numbers.
 func brokerDefaultOr(limit int64) func(any) string {

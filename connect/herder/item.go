@@ -40,7 +40,7 @@ func evaluateClass(k *connect.ConfigKey, own string, config map[string]*string, 
 			plain[k.Name] = *text
 		}
 		bare := *k
-		bare.Validate = nil
+		bare.Validate, bare.Items = nil, connect.AnyItems
 		parsed := connect.NewConfigDef(bare).Parse(plain)[0]
 		i.value, i.errors = parsed.Value, parsed.Errors
 	}
@@ -55,6 +55,9 @@ func evaluateClass(k *connect.ConfigKey, own string, config map[string]*string, 
 	}
 	if k.Recommend != nil {
 		i.recommended = k.Recommend(plainConfig(config))
+	}
+	if message := k.Items.Check(own, i.value); message != "" && (i.value != nil || k.Required || k.Default != nil) {
+		i.fail(message)
 	}
 	if k.Validate == nil {
 		return i

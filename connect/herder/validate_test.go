@@ -208,6 +208,8 @@ func TestSinkTopicsAndGroupsMustNotClash(t *testing.T) {
 	}{
 		"no topics":                            {`{"name":"a"}`, map[string]string{"topics": "Must configure one of topics or topics.regex", "topics.regex": "Must configure one of topics or topics.regex"}},
 		"both":                                 {`{"name":"a","topics":"t","topics.regex":"r"}`, map[string]string{"topics": "topics and topics.regex are mutually exclusive options, but both are set."}},
+		"topics named twice":                   {`{"name":"a","topics":"t,u,t"}`, map[string]string{"topics": "Configuration 'topics' values must not be duplicated."}},
+		"a topic without a name":               {`{"name":"a","topics":"t,,u"}`, map[string]string{"topics": "Configuration 'topics' values must not be empty."}},
 		"dead letters":                         {`{"name":"a","topics":"t,d","errors.deadletterqueue.topic.name":"d"}`, map[string]string{"topics": "The DLQ topic 'd' may not be included in the list of topics ('topics=[t, d]') consumed by the connector"}},
 		"dead letters that match":              {`{"name":"a","topics.regex":"d[a-z]+","errors.deadletterqueue.topic.name":"dead"}`, map[string]string{"topics.regex": "The DLQ topic 'dead' may not be matched by the regex for the topics ('topics.regex=d[a-z]+') consumed by the connector"}},
 		"dead letters whose beginning matches": {`{"name":"a","topics.regex":"d[a-z]","errors.deadletterqueue.topic.name":"dead"}`, map[string]string{"topics.regex": ""}},

@@ -2,7 +2,6 @@ package transform
 
 import (
 	"errors"
-	"slices"
 	"strings"
 
 	"tributary/connect"
@@ -12,23 +11,6 @@ var noSettings = connect.NewConfigDef()
 
 var replaceNullKey = connect.ConfigKey{Name: "replace.null.with.default", Type: connect.TypeBoolean, Default: true, Importance: connect.Medium,
 	Doc: "Whether a null field counts as the default of its schema, where there is one."}
-
-// realItems accepts lists without empty items. Of repeated ones the first counts, as in
-// Java since 4.1.
-func realItems(v any) string {
-	if list, _ := v.([]string); slices.Contains(list, "") {
-		return "Configuration values must not be empty."
-	}
-	return ""
-}
-
-// someItems is realItems for lists that must have one.
-func someItems(v any) string {
-	if list, _ := v.([]string); len(list) == 0 {
-		return "Configuration values must not be empty."
-	}
-	return realItems(v)
-}
 
 func nonEmptyList(v any) string {
 	if list, _ := v.([]string); len(list) == 0 {
@@ -43,6 +25,17 @@ func nonEmptyText(v any) string {
 		return "String must be non-empty"
 	}
 	return ""
+}
+
+// requiredOneOf is connect.OneOf for keys without a default: null is none of them.
+func requiredOneOf(allowed ...string) func(any) string {
+	among := connect.OneOf(allowed...)
+	return func(v any) string {
+		if v == nil {
+			v = ""
+		}
+		return among(v)
+	}
 }
 
 func notNull(v any) string {

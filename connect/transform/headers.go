@@ -14,7 +14,7 @@ type DropHeaders struct {
 }
 
 var dropHeadersDef = connect.NewConfigDef(connect.ConfigKey{Name: "headers", Type: connect.TypeList, Required: true, Importance: connect.High,
-	Validate: someItems, Doc: "Names of the headers to remove."})
+	Items: connect.SomeUniqueItems, Doc: "Names of the headers to remove."})
 
 // ConfigDef implements connect.Transformation.
 func (*DropHeaders) ConfigDef() *connect.ConfigDef { return dropHeadersDef }
@@ -86,7 +86,7 @@ var headerFromDef = connect.NewConfigDef(
 	connect.ConfigKey{Name: "fields", Type: connect.TypeList, Required: true, Importance: connect.High, Validate: nonEmptyList, Doc: "Names of the fields."},
 	connect.ConfigKey{Name: "headers", Type: connect.TypeList, Required: true, Importance: connect.High, Validate: nonEmptyList,
 		Doc: "Names of the headers, in the order of the fields."},
-	connect.ConfigKey{Name: "operation", Type: connect.TypeString, Required: true, Importance: connect.High, Validate: connect.OneOf("move", "copy"),
+	connect.ConfigKey{Name: "operation", Type: connect.TypeString, Required: true, Importance: connect.High, Validate: requiredOneOf("move", "copy"),
 		Doc: "move takes the fields away from the key or value, copy leaves them there."},
 	replaceNullKey)
 
@@ -135,10 +135,8 @@ func (t *HeaderFrom) Apply(r *connect.Record) (*connect.Record, error) {
 		if own := s.Schema().FieldIndex(name); own >= 0 {
 			v = field(s, own, t.replaceNull)
 		}
-		if v == nil && !fieldSchema.Optional {
-			if err := fieldSchema.Validate(nil); err != nil {
-				return nil, err
-			}
+		if err := fieldSchema.ValidateHeader(v); err != nil {
+			return nil, err
 		}
 		headers = append(headers, connect.Header{Key: t.headers[i], Schema: fieldSchema, Value: v})
 	}

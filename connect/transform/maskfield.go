@@ -21,7 +21,7 @@ type MaskField struct {
 }
 
 var maskFieldDef = connect.NewConfigDef(
-	connect.ConfigKey{Name: "fields", Type: connect.TypeList, Required: true, Importance: connect.High, Validate: someItems, Doc: "Names of the fields."},
+	connect.ConfigKey{Name: "fields", Type: connect.TypeList, Required: true, Importance: connect.High, Items: connect.SomeUniqueItems, Doc: "Names of the fields."},
 	connect.ConfigKey{Name: "replacement", Type: connect.TypeString, Importance: connect.Low, Validate: nonEmptyText,
 		Doc: "What to put in place of numbers and texts; without it, zero and the empty text."},
 	replaceNullKey)

@@ -25,9 +25,9 @@ type replacePlan struct {
 }
 
 var replaceFieldDef = connect.NewConfigDef(
-	connect.ConfigKey{Name: "exclude", Type: connect.TypeList, Default: []string{}, Importance: connect.Medium, Validate: realItems,
+	connect.ConfigKey{Name: "exclude", Type: connect.TypeList, Default: []string{}, Importance: connect.Medium, Items: connect.UniqueItems,
 		Doc: "Fields to leave out, even when they are included."},
-	connect.ConfigKey{Name: "include", Type: connect.TypeList, Default: []string{}, Importance: connect.Medium, Validate: realItems,
+	connect.ConfigKey{Name: "include", Type: connect.TypeList, Default: []string{}, Importance: connect.Medium, Items: connect.UniqueItems,
 		Doc: "Fields to keep; all when there are none."},
 	connect.ConfigKey{Name: "renames", Type: connect.TypeList, Default: []string{}, Importance: connect.Medium, Validate: func(v any) string {
 		list, _ := v.([]string)

@@ -45,7 +45,7 @@ type timestampPlan struct {
 var timestampConverterDef = connect.NewConfigDef(
 	connect.ConfigKey{Name: "field", Type: connect.TypeString, Default: "", Importance: connect.High, Doc: "Name of the field; empty is the whole key or value."},
 	connect.ConfigKey{Name: "target.type", Type: connect.TypeString, Required: true, Importance: connect.High,
-		Validate: connect.OneOf("string", "unix", "Date", "Time", "Timestamp"), Doc: "The form that is wanted: string, unix, Date, Time or Timestamp."},
+		Validate: requiredOneOf("string", "unix", "Date", "Time", "Timestamp"), Doc: "The form that is wanted: string, unix, Date, Time or Timestamp."},
 	connect.ConfigKey{Name: "format", Type: connect.TypeString, Default: "", Importance: connect.Medium,
 		Doc: "Pattern of Java's SimpleDateFormat, in UTC, by which strings are written and read."},
 	connect.ConfigKey{Name: "unix.precision", Type: connect.TypeString, Default: "milliseconds", Importance: connect.Low,

@@ -15,7 +15,7 @@ type ValueToKey struct {
 }
 
 var valueToKeyDef = connect.NewConfigDef(
-	connect.ConfigKey{Name: "fields", Type: connect.TypeList, Required: true, Importance: connect.High, Validate: someItems,
+	connect.ConfigKey{Name: "fields", Type: connect.TypeList, Required: true, Importance: connect.High, Items: connect.SomeUniqueItems,
 		Doc: "Names of the value's fields that make the key."},
 	replaceNullKey)
 

@@ -88,7 +88,7 @@ var sourceKeys = []connect.ConfigKey{
 }
 
 var sinkKeys = []connect.ConfigKey{
-	{Name: "topics", Type: connect.TypeList, Default: []string{}, Importance: connect.High, Validate: connect.UniqueItems,
+	{Name: "topics", Type: connect.TypeList, Default: []string{}, Importance: connect.High, Items: connect.UniqueItems,
 		Group: "Common", OrderInGroup: 4, Width: "LONG", DisplayName: "Topics",
 		Doc: "Topics to read, separated by commas."},
 	{Name: "topics.regex", Type: connect.TypeString, Default: "", Importance: connect.High,

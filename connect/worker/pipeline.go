@@ -103,7 +103,7 @@ func (s *step) apply(r *connect.Record) (*connect.Record, error) {
 }
 
 func (p *pipeline) convert(ctx context.Context, c *convert, record *connect.SourceRecord, r *connect.Record, schema *connect.Schema, value any) ([]byte, error) {
-	if c.raw {
+	if c.raw && (schema == nil || schema.Type == connect.Bytes) {
 		switch v := value.(type) {
 		case []byte:
 			return v, nil
@@ -219,6 +219,9 @@ func (p *pipeline) parseHeaders(ctx context.Context, at failurePoint) ([]connect
 	attempt := func() error {
 		for i, h := range in.Headers {
 			schema, value, err := p.header.converter.ToConnectHeader(in.Topic, h.Key, h.Value)
+			if err == nil {
+				err = schema.ValidateHeader(value)
+			}
 			if err != nil {
 				return err
 			}

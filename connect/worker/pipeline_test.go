@@ -226,6 +226,8 @@ func TestAValueThatTheConverterRefusesAndANonsenseTimestampFailTheTask(t *testin
 	}{
 		{func(r *connect.SourceRecord) { r.Value = "text" },
 			"Tolerance exceeded in error handler: stage VALUE_CONVERTER with class org.apache.kafka.connect.converters.ByteArrayConverter: ByteArrayConverter is not compatible with objects of type class java.lang.String"},
+		{func(r *connect.SourceRecord) { r.ValueSchema, r.Value = connect.OptionalInt32Schema, nil },
+			"Tolerance exceeded in error handler: stage VALUE_CONVERTER with class org.apache.kafka.connect.converters.ByteArrayConverter: Invalid schema type for ByteArrayConverter: INT32"},
 		{func(r *connect.SourceRecord) { r.Timestamp = -2 },
 			"record for topic t has the timestamp -2; it must be a time since 1970 in milliseconds, or none"},
 	} {

@@ -107,6 +107,35 @@ func TestRecordsThatCannotBeConvertedGoToTheDeadLetterQueueAsTheyWereRead(t *tes
 	})
 }
 
+// JsonConverter reads null where a text is required and a number was found. That passes for a value, which nobody checks
+// in Java either, but not for a header.
+func TestAHeaderThatIsNoValueOfItsSchemaIsAnErrorOfTheHeaderConverter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, _, letters := newErrorBench(t)
+		b.beginSink(t, "header.converter", "JsonConverter", "errors.tolerance", "all",
+			"errors.deadletterqueue.topic.name", "q", "errors.deadletterqueue.context.headers.enable", "true")
+		wrong, right := at(t0, 0, "wrong"), at(t0, 1, "right")
+		wrong.Headers[0].Value = []byte(`{"schema":{"type":"string"},"payload":1}`)
+		right.Headers[0].Value = []byte(`{"schema":{"type":"string"},"payload":"1"}`)
+		b.polls(assigns(t0), brings(wrong, right))
+		synctest.Wait()
+		b.settle(t)
+		if got := b.events.take(); !strings.Contains(got, "put right,") {
+			t.Errorf("events %v, want the right record alone to be put", got)
+		}
+		if len(*letters) != 1 {
+			t.Fatalf("%d letters, want 1", len(*letters))
+		}
+		found := map[string]string{}
+		for _, h := range (*letters)[0].Headers {
+			found[strings.TrimPrefix(h.Key, "__connect.errors.")] = string(h.Value)
+		}
+		if found["stage"] != "HEADER_CONVERTER" || found["exception.message"] != "A null value requires an optional schema but was Schema{STRING}" {
+			t.Errorf("the letter says %v", found)
+		}
+	})
+}
+
 func TestErrorsOfRecordsCountAsInJava(t *testing.T) {
 	for name, c := range map[string]struct {
 		value  string

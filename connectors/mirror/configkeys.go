@@ -111,6 +111,12 @@ func valid(k connect.ConfigKey, check func(any) string) connect.ConfigKey {
 	return k
 }
 
+// unique is for lists without repeated items.
+func unique(k connect.ConfigKey) connect.ConfigKey {
+	k.Items = connect.UniqueItems
+	return k
+}
+
 func live(k connect.ConfigKey) connect.ConfigKey {
 	k.Live = true
 	return k
@@ -135,7 +141,7 @@ func metricFormats(v any) string {
 			return fmt.Sprintf("%q must be legacy or new", f)
 		}
 	}
-	return connect.UniqueItems(v)
+	return ""
 }
 
 // atLeastOr accepts a number of at least least, or the one number that means something else.
@@ -157,16 +163,16 @@ var commonKeys = append([]connect.ConfigKey{
 	low(replica.PolicySeparatorKey, connect.TypeString, replica.DefaultSeparator, "Separates the source's alias from the topic's name."),
 	low(replica.InternalSeparatorEnabledKey, connect.TypeBoolean, true, "Whether a configured separator is used in the names of the mirror's own topics, too. Read only if the separator is set."),
 	low(forwardingAdminKey, connect.TypeClass, forwardingAdminClass, "Class that creates and alters topics. Only the built-in one can be used."),
-	valid(low("metric.reporters", connect.TypeList, []string{"org.apache.kafka.common.metrics.JmxReporter"}, "Java classes that report metrics. Read and not used: metrics are served by the worker over HTTP."), connect.UniqueItems),
+	unique(low("metric.reporters", connect.TypeList, []string{"org.apache.kafka.common.metrics.JmxReporter"}, "Java classes that report metrics. Read and not used: metrics are served by the worker over HTTP.")),
 	valid(key("security.protocol", connect.TypeString, "PLAINTEXT", connect.Medium, "How connections are protected. Set it for each cluster."),
 		connect.OneOfFold("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")),
-	valid(low("config.providers", connect.TypeList, []string{}, "Names of the configuration providers that values refer to."), connect.UniqueItems),
+	unique(low("config.providers", connect.TypeList, []string{}, "Names of the configuration providers that values refer to.")),
 }, securityKeys()...)
 
 var sourceKeys = concat([]connect.ConfigKey{
-	valid(key(replica.TopicsKey, connect.TypeList, listOf(replica.TopicsDefault), connect.High, "Topics to mirror: names or regular expressions, separated by commas."), connect.UniqueItems),
-	valid(key(replica.TopicsExcludeKey, connect.TypeList, listOf(replica.TopicsExcludeDefault), connect.High, "Topics not to mirror; it wins over topics."), connect.UniqueItems),
-	valid(key(replica.ConfigPropertiesExcludeKey, connect.TypeList, listOf(replica.ConfigPropertiesExcludeDefault), connect.High, "Topic properties that are not carried over: names or regular expressions."), connect.UniqueItems),
+	unique(key(replica.TopicsKey, connect.TypeList, listOf(replica.TopicsDefault), connect.High, "Topics to mirror: names or regular expressions, separated by commas.")),
+	unique(key(replica.TopicsExcludeKey, connect.TypeList, listOf(replica.TopicsExcludeDefault), connect.High, "Topics not to mirror; it wins over topics.")),
+	unique(key(replica.ConfigPropertiesExcludeKey, connect.TypeList, listOf(replica.ConfigPropertiesExcludeDefault), connect.High, "Topic properties that are not carried over: names or regular expressions.")),
 	low(replica.TopicFilterClassKey, connect.TypeClass, replica.TopicFilterClass, "Class that selects topics. Only the built-in one can be used."),
 	low(replica.ConfigPropertyFilterClassKey, connect.TypeClass, replica.ConfigPropertyFilterClass, "Class that selects topic properties. Only the built-in one can be used."),
 	low(pollTimeoutKey, connect.TypeLong, int64(1000), "How long to wait for records before looking after other things, in milliseconds."),
@@ -176,7 +182,7 @@ var sourceKeys = concat([]connect.ConfigKey{
 	valid(low(offsetLagMaxKey, connect.TypeLong, int64(100), "How many records a consumer group may be translated behind its true place before another offset sync is written."), connect.AtLeast(0)),
 	low(emitSyncsKey, connect.TypeBoolean, true, "Whether to write the offset syncs that consumer groups are translated by."),
 	low(replicateHeartbeatsKey, connect.TypeBoolean, true, "Whether heartbeats topics are mirrored, whatever topics says."),
-	valid(low(metricFormatsKey, connect.TypeList, []string{"legacy"}, "Names of Java's metrics. Read and not used: metrics have one name here."), metricFormats),
+	valid(unique(low(metricFormatsKey, connect.TypeList, []string{"legacy"}, "Names of Java's metrics. Read and not used: metrics have one name here.")), metricFormats),
 },
 	periodic(refreshTopics, true, 600, "look for new topics and partitions", " Unless it is set, this is done every few seconds."),
 	periodic(syncTopicConfigs, true, 600, "carry topic configurations over to the target", ""),
@@ -191,14 +197,14 @@ var sourceKeys = concat([]connect.ConfigKey{
 )
 
 var checkpointKeys = concat([]connect.ConfigKey{
-	valid(key(replica.GroupsKey, connect.TypeList, listOf(replica.GroupsDefault), connect.High, "Consumer groups to translate: names or regular expressions, separated by commas."), connect.UniqueItems),
-	valid(key(replica.GroupsExcludeKey, connect.TypeList, listOf(replica.GroupsExcludeDefault), connect.High, "Consumer groups not to translate; it wins over groups."), connect.UniqueItems),
+	unique(key(replica.GroupsKey, connect.TypeList, listOf(replica.GroupsDefault), connect.High, "Consumer groups to translate: names or regular expressions, separated by commas.")),
+	unique(key(replica.GroupsExcludeKey, connect.TypeList, listOf(replica.GroupsExcludeDefault), connect.High, "Consumer groups not to translate; it wins over groups.")),
 	low(replica.GroupFilterClassKey, connect.TypeClass, replica.GroupFilterClass, "Class that selects consumer groups. Only the built-in one can be used."),
 	low(replica.TopicFilterClassKey, connect.TypeClass, replica.TopicFilterClass, "Class that selects topics. Only the built-in one can be used."),
 	low(pollTimeoutKey, connect.TypeLong, int64(1000), "How long to wait before looking after other things, in milliseconds."),
 	valid(low(checkpointsReplicationFactorKey, connect.TypeShort, int64(3), "Replication factor of the checkpoints topic; -1 for the broker's default. Unless set, no more than the target has brokers."), atLeastOr(1, -1)),
 	valid(low(syncsLocationKey, connect.TypeString, locationSource, "The cluster that holds the offset-syncs topic."), connect.OneOf(locationSource, locationTarget)),
-	valid(low(metricFormatsKey, connect.TypeList, []string{"legacy"}, "Names of Java's metrics. Read and not used: metrics have one name here."), metricFormats),
+	valid(unique(low(metricFormatsKey, connect.TypeList, []string{"legacy"}, "Names of Java's metrics. Read and not used: metrics have one name here.")), metricFormats),
 },
 	periodic(refreshGroups, true, 600, "look for new consumer groups", " Unless it is set, this is done every ten seconds, or less often where it takes long."),
 	periodic(emitCheckpoints, true, 60, "write checkpoints", ""),

@@ -250,7 +250,7 @@ func (p *placer) byGroup(ctx context.Context, group string, tps []kafka.TopicPar
 
 var startKeys = []connect.ConfigKey{
 	low(startFromKey, connect.TypeString, nil, "Where to begin with a partition for which no offset is stored: earliest, latest, an ISO 8601 time (the first record with this timestamp or a later one), or group:<id>, the offsets that a consumer group of the source has committed (earliest where it has none). Unless set, auto.offset.reset decides, which is earliest by default."),
-	valid(low(startFromRulesKey, connect.TypeList, []string{}, "Names of rules for topics that begin elsewhere than "+startFromKey+" says. Each has start.from.<name>.topics (names or regular expressions) and start.from.<name>.from; the first rule that takes a topic counts."), connect.UniqueItems),
+	unique(low(startFromRulesKey, connect.TypeList, []string{}, "Names of rules for topics that begin elsewhere than "+startFromKey+" says. Each has start.from.<name>.topics (names or regular expressions) and start.from.<name>.from; the first rule that takes a topic counts.")),
 }
 
 // sortedPartitions lists the keys of a map in order, for logs and requests that are the

@@ -110,8 +110,14 @@ func (p *pipelines) connectors(dir, bootstrap, side string) []map[string]string 
 // startStandalone starts Tributary's connect-standalone.
 func startStandalone(t *testing.T, properties map[string]string, connectors []map[string]string) *worker {
 	t.Helper()
+	return startStandaloneOf(t, filepath.Join(binaries, "connect-standalone"), nil, properties, connectors)
+}
+
+// startStandaloneOf starts a program that is called as connect-standalone is.
+func startStandaloneOf(t *testing.T, program string, env []string, properties map[string]string, connectors []map[string]string) *worker {
+	t.Helper()
 	dir := t.TempDir()
-	command := []string{filepath.Join(binaries, "connect-standalone")}
+	command := []string{program}
 	for i, config := range append([]map[string]string{properties}, connectors...) {
 		var file strings.Builder
 		for _, key := range slices.Sorted(maps.Keys(config)) {
@@ -123,7 +129,7 @@ func startStandalone(t *testing.T, properties map[string]string, connectors []ma
 		}
 		command = append(command, path)
 	}
-	p := realkafka.StartProcess(t, "connect-standalone", command, nil, dir)
+	p := realkafka.StartProcess(t, "connect-standalone", command, env, dir)
 	return &worker{Process: p, Client: &api.Client{BaseURL: "http://" + p.WaitLog(listening, patience)[1]}, t: t}
 }
 

@@ -9,13 +9,23 @@ import (
 
 	"go.uber.org/goleak"
 
+	"tributary/connect/cli"
+	"tributary/connectors/standard"
 	"tributary/test/cluster/realkafka"
+	"tributary/test/compat/cases"
 )
 
 // binaries is the folder with the programs under test.
 var binaries string
 
+// casesWorker is the environment variable that makes the test's own program a connect-standalone with the connectors of
+// package cases.
+const casesWorker = "COMPAT_CASES_WORKER"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(casesWorker) != "" {
+		os.Exit(cli.Standalone(os.Args[1:], cli.WithPlugins(standard.Plugins()...), cli.WithPlugins(cases.Plugins()...)))
+	}
 	// Without Java every test is skipped, and nothing needs to be built.
 	if _, ok := realkafka.Available(); ok {
 		if err := build(); err != nil {

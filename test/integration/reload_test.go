@@ -18,16 +18,7 @@ func TestAConnectorGoesOnWithNewValuesOfAProvider(t *testing.T) {
 	awaitHealthy(t, w)
 	folder := t.TempDir()
 	first, second, values := filepath.Join(folder, "first-s3cret.txt"), filepath.Join(folder, "second-s3cret.txt"), filepath.Join(folder, "values.properties")
-	write := func(in string) {
-		t.Helper()
-		// Renamed, as those who write such files do: half of one is never read.
-		if err := os.WriteFile(values+".new", []byte("in="+in+"\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(values+".new", values); err != nil {
-			t.Fatal(err)
-		}
-	}
+	write := func(in string) { replaceFile(t, values, "in="+in+"\n") }
 	appendLines(t, first, "one")
 	appendLines(t, second, "two")
 	write(first)
@@ -47,5 +38,34 @@ func TestAConnectorGoesOnWithNewValuesOfAProvider(t *testing.T) {
 	w.Log.Await("What a configuration provider says has changed; the connector is restarted", "[in]")
 	if shown := w.Log.Lines("s3cret"); len(shown) > 0 {
 		t.Errorf("values were shown: %q", shown)
+	}
+}
+
+// The file of the dedicated mode may refer to a provider as well: its connectors go on with the new value by themselves.
+func TestAMirrorOfTheDedicatedModeGoesOnWithNewValuesOfAProvider(t *testing.T) {
+	t.Parallel()
+	source, target := startPair(t, map[string]int32{"orders": 1, "bills": 1})
+	source.Produce("orders", cluster.Numbered(0, 10, 1)...)
+	source.Produce("bills", cluster.Numbered(0, 10, 1)...)
+	values := filepath.Join(t.TempDir(), "values.properties")
+	replaceFile(t, values, "topics=orders\n")
+	w := cluster.Start(t, cluster.MirrorMaker, twoLines(source, target)+anyPort+"topics=${file:"+values+":topics}\n"+
+		"config.providers=file\nconfig.providers.file.class=FileConfigProvider\nconfig.providers.file.param.ttl.ms=200\n")
+	awaitMirror(t, source, target, "orders")
+
+	replaceFile(t, values, "topics=bills\n")
+
+	awaitMirror(t, source, target, "bills")
+	w.Log.Await("What a configuration provider says has changed; the connector is restarted", "MirrorSourceConnector")
+}
+
+// replaceFile writes a file as those do who have readers: half of it is never read.
+func replaceFile(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name+".new", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(name+".new", name); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -13,27 +13,12 @@ import (
 	"tributary/connect"
 	"tributary/connect/converter/registry"
 	"tributary/connect/internal/drawn"
+	"tributary/test/fakeregistry"
 )
-
-func newRegistry(t testing.TB) *srfake.Registry {
-	t.Helper()
-	r := srfake.New()
-	t.Cleanup(r.Close)
-	return r
-}
 
 func newConverter(t testing.TB, r *srfake.Registry, settings ...string) *Converter {
 	t.Helper()
-	config := map[string]string{"schema.registry.url": r.URL()}
-	for _, s := range settings {
-		k, v, _ := strings.Cut(s, "=")
-		config[k] = v
-	}
-	c := new(Converter)
-	if err := c.Configure(config, false); err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return fakeregistry.Configure(t, new(Converter), r, settings...)
 }
 
 // shape has names that Avro allows, each struct's its own.
@@ -55,7 +40,7 @@ func rapidString(expr string) func(*rapid.T) string {
 }
 
 func TestWhatAvroWroteItReadsBackWithItsSchema(t *testing.T) {
-	r := newRegistry(t)
+	r := fakeregistry.Start(t)
 	c, n := newConverter(t, r), 0
 	rapid.Check(t, func(rt *rapid.T) {
 		n++
@@ -84,11 +69,11 @@ func TestWhatAvroWroteItReadsBackWithItsSchema(t *testing.T) {
 			rt.Fatalf("the schema %s reads back as %s", schemaText(t, schema), schemaText(t, gotSchema))
 		}
 		// A struct knows its schema, which has the registry's version now.
-		if schema.Type == connect.Struct && !sameButOrder(fmt.Sprint(got), fmt.Sprint(value)) || schema.Type != connect.Struct && !connect.EqualValues(got, value) {
+		if schema.Type == connect.Struct && !fakeregistry.SameButOrder(fmt.Sprint(got), fmt.Sprint(value)) || schema.Type != connect.Struct && !connect.EqualValues(got, value) {
 			rt.Fatalf("%x reads back as %v, want %v", data, got, value)
 		}
 		again, err := c.FromConnectData(topic, nil, gotSchema, got)
-		if err != nil || !sameButOrder(string(again[5:]), string(data[5:])) {
+		if err != nil || !fakeregistry.SameButOrder(string(again[5:]), string(data[5:])) {
 			rt.Fatalf("%x became %x, %v", data, again, err)
 		}
 		checkWithLibrary(rt, r, topic, data)
@@ -96,18 +81,6 @@ func TestWhatAvroWroteItReadsBackWithItsSchema(t *testing.T) {
 }
 
 // sameButOrder compares bytes of values in which the entries of maps may be in any order.
-func sameButOrder(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	var counts [256]int
-	for i := range len(a) { // bytes, not runes
-		counts[a[i]]++
-		counts[b[i]]--
-	}
-	return counts == [256]int{}
-}
-
 // checkWithLibrary has another implementation of Avro read the schema and the value.
 func checkWithLibrary(t *rapid.T, r *srfake.Registry, topic string, data []byte) {
 	registered, ok := r.GetSchema(topic+"-value", 1)
@@ -195,7 +168,7 @@ func TestTwoSchemasOfOneNameAreRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err := newConverter(t, newRegistry(t)).FromConnectData("t", nil, both, v)
+	_, err := newConverter(t, fakeregistry.Start(t)).FromConnectData("t", nil, both, v)
 	if want := "Failed to serialize Avro data from topic t: Can't redefine: a.A: two different schemas have this name"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -212,7 +185,7 @@ const foreign = `{"type":"record","name":"Event","namespace":"com.acme","doc":"W
  {"name":"more","type":{"type":"map","values":["null","double"]}}]}`
 
 func TestSchemasOfOthersAreReadAsConfluentsConverterReadsThem(t *testing.T) {
-	r := newRegistry(t)
+	r := fakeregistry.Start(t)
 	id, _, err := r.RegisterSchema("t-value", sr.Schema{Schema: foreign})
 	if err != nil {
 		t.Fatal(err)
@@ -255,7 +228,7 @@ func TestSchemasOfOthersAreReadAsConfluentsConverterReadsThem(t *testing.T) {
 }
 
 func TestSchemalessDataIsWrittenAsAnythingAndReadBack(t *testing.T) {
-	r := newRegistry(t)
+	r := fakeregistry.Start(t)
 	for _, v := range []any{true, []byte("ab"), 1.5, float32(2.5), int32(7), int64(8), "text", []any{"a", int64(1), nil, []any{}},
 		connect.MapEntries{{Key: "k", Value: int64(1)}, {Key: int32(2), Value: connect.MapEntries{{Key: true, Value: "x"}}}}} {
 		data, err := newConverter(t, r).FromConnectData("t", nil, nil, v)
@@ -278,7 +251,7 @@ func TestSchemalessDataIsWrittenAsAnythingAndReadBack(t *testing.T) {
 }
 
 func TestOlderAndNewerSchemasOfATopicAreEachReadWithTheirOwn(t *testing.T) {
-	r := newRegistry(t)
+	r := fakeregistry.Start(t)
 	v1 := connect.StructOf(connect.Field{Name: "a", Schema: connect.Int32Schema}).WithName("R")
 	v2 := v1.WithField("b", connect.OptionalStringSchema)
 	c := newConverter(t, r)
@@ -327,7 +300,7 @@ func TestOlderAndNewerSchemasOfATopicAreEachReadWithTheirOwn(t *testing.T) {
 }
 
 func TestBytesThatAreNoAvroOfTheRegistryAreRefused(t *testing.T) {
-	r := newRegistry(t)
+	r := fakeregistry.Start(t)
 	if _, _, err := r.RegisterSchema("t-value", sr.Schema{Schema: `{"type":"array","items":{"type":"record","name":"E","fields":[]}}`}); err != nil {
 		t.Fatal(err)
 	}

@@ -59,20 +59,16 @@ func (*Converter) ConfigDef() *connect.ConfigDef { return definition }
 
 // Configure implements connect.Converter.
 func (c *Converter) Configure(config map[string]string, isKey bool) error {
-	config = registry.WithType(config, isKey)
-	v, err := definition.ParseValues(config)
+	client, v, err := registry.Open(registry.Avro, definition, config, isKey)
 	if err != nil {
 		return err
 	}
-	if c.registry, err = registry.New(registry.Avro, config, v, isKey); err != nil {
-		return err
-	}
+	c.registry = client
 	c.shape = schemaWriter{enums: v.Bool("enhanced.avro.schema.support"), metadata: v.Bool("connect.meta.data"), optional: v.Bool("allow.optional.map.keys")}
 	c.scalars = schemaReader{enums: c.shape.enums, metadata: c.shape.metadata}
-	size := int(v.Int(registry.CacheSize))
-	c.made = schemacache.New[*written](size)
-	c.chosen, _ = simplelru.NewLRU[string, *node](size, nil) // the size was checked
-	c.readAs, _ = simplelru.NewLRU[readKey, *read](size, nil)
+	c.made = schemacache.New[*written](int(v.Int(registry.CacheSize)))
+	c.chosen = registry.Memory[string, *node](v)
+	c.readAs = registry.Memory[readKey, *read](v)
 	return nil
 }
 

@@ -62,20 +62,16 @@ func (*Converter) ConfigDef() *connect.ConfigDef { return definition }
 
 // Configure implements connect.Converter.
 func (c *Converter) Configure(config map[string]string, isKey bool) error {
-	config = registry.WithType(config, isKey)
-	v, err := definition.ParseValues(config)
+	client, v, err := registry.Open(registry.JSON, definition, config, isKey)
 	if err != nil {
 		return err
 	}
-	if c.registry, err = registry.New(registry.JSON, config, v, isKey); err != nil {
-		return err
-	}
+	c.registry = client
 	c.schemas = schemaWriter{open: v.Bool("object.additional.properties"), values: valueWriter{numericDecimals: strings.EqualFold(v.String("decimal.format"), "NUMERIC")}}
 	c.optional, c.check = v.Bool("use.optional.for.nonrequired"), v.Bool("json.fail.invalid.schema")
-	size := int(v.Int(registry.CacheSize))
-	c.texts = schemacache.New[string](size)
-	c.checks, _ = simplelru.NewLRU[string, *jsonschema.Schema](size, nil) // the size was checked
-	c.readAs, _ = simplelru.NewLRU[readKey, *read](size, nil)
+	c.texts = schemacache.New[string](int(v.Int(registry.CacheSize)))
+	c.checks = registry.Memory[string, *jsonschema.Schema](v)
+	c.readAs = registry.Memory[readKey, *read](v)
 	return nil
 }
 

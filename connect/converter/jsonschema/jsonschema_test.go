@@ -13,44 +13,18 @@ import (
 	"tributary/connect/converter/registry"
 	"tributary/connect/internal/drawn"
 	"tributary/internal/javajson"
+	"tributary/test/fakeregistry"
 )
-
-func newRegistry(t testing.TB) *srfake.Registry {
-	t.Helper()
-	r := srfake.New()
-	t.Cleanup(r.Close)
-	return r
-}
 
 func newConverter(t testing.TB, r *srfake.Registry, settings ...string) *Converter {
 	t.Helper()
-	config := map[string]string{"schema.registry.url": r.URL()}
-	for _, s := range settings {
-		k, v, _ := strings.Cut(s, "=")
-		config[k] = v
-	}
-	c := new(Converter)
-	if err := c.Configure(config, false); err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-func sameButOrder(a, b string) bool {
-	var counts [256]int
-	for i := range len(a) {
-		counts[a[i]]++
-	}
-	for i := range len(b) {
-		counts[b[i]]--
-	}
-	return counts == [256]int{}
+	return fakeregistry.Configure(t, new(Converter), r, settings...)
 }
 
 func hasNegativeZero(text string) bool { return strings.Contains(text, "-0") }
 
 func TestWhatJSONSchemaWroteItReadsBackWithItsSchema(t *testing.T) {
-	r := newRegistry(t)
+	r := fakeregistry.Start(t)
 	c, n := newConverter(t, r), 0
 	rapid.Check(t, func(rt *rapid.T) {
 		n++
@@ -77,14 +51,14 @@ func TestWhatJSONSchemaWroteItReadsBackWithItsSchema(t *testing.T) {
 			b, _ := c.textOf(gotSchema)
 			rt.Fatalf("the schema %s reads back as %s", a, b)
 		}
-		if schema.Type == connect.Struct && !sameButOrder(fmt.Sprint(got), fmt.Sprint(value)) || schema.Type != connect.Struct && !connect.EqualValues(got, value) {
+		if schema.Type == connect.Struct && !fakeregistry.SameButOrder(fmt.Sprint(got), fmt.Sprint(value)) || schema.Type != connect.Struct && !connect.EqualValues(got, value) {
 			rt.Fatalf("%s reads back as %v, want %v", data[5:], got, value)
 		}
 	})
 }
 
 func TestSchemasAndValuesAreWrittenAsConfluentsConverterWritesThem(t *testing.T) {
-	r := newRegistry(t)
+	r := fakeregistry.Start(t)
 	inner := connect.StructOf(connect.Field{Name: "b", Schema: connect.OptionalStringSchema}).WithName("Inner").AsOptional()
 	schema := connect.StructOf(
 		connect.Field{Name: "id", Schema: connect.Int32Schema.WithDoc("which")},
@@ -148,7 +122,7 @@ func TestSchemasAndValuesAreWrittenAsConfluentsConverterWritesThem(t *testing.T)
 }
 
 func TestSchemasOfOthersAreRead(t *testing.T) {
-	r := newRegistry(t)
+	r := fakeregistry.Start(t)
 	if _, _, err := r.RegisterSchema("address", sr.Schema{Type: sr.TypeJSON, Schema: `{"type":"object","title":"Address","properties":{"zip":{"type":["string","null"]}}}`}); err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +156,7 @@ func TestSchemasOfOthersAreRead(t *testing.T) {
 }
 
 func TestValuesAreCheckedWhereTheSettingsAskForIt(t *testing.T) {
-	r := newRegistry(t)
+	r := fakeregistry.Start(t)
 	id, _, err := r.RegisterSchema("t-value", sr.Schema{Type: sr.TypeJSON, Schema: `{"type":"object","properties":{"n":{"type":"integer","minimum":3}}}`})
 	if err != nil {
 		t.Fatal(err)
@@ -222,7 +196,7 @@ func TestValuesAreCheckedWhereTheSettingsAskForIt(t *testing.T) {
 }
 
 func TestSchemalessDataAndNulls(t *testing.T) {
-	r := newRegistry(t)
+	r := fakeregistry.Start(t)
 	c := newConverter(t, r)
 	for _, v := range []any{int64(1), 1.5, true, "x", []any{int64(1), nil}, connect.MapEntries{{Key: "a", Value: "b"}}} {
 		data, err := c.FromConnectData("t", nil, nil, v)

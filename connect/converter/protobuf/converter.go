@@ -69,23 +69,19 @@ func (*Converter) ConfigDef() *connect.ConfigDef { return configDef }
 
 // Configure implements connect.Converter.
 func (c *Converter) Configure(config map[string]string, isKey bool) error {
-	config = registry.WithType(config, isKey)
-	v, err := configDef.ParseValues(config)
+	client, v, err := registry.Open(registry.Protobuf, configDef, config, isKey)
 	if err != nil {
 		return err
 	}
 	if v.Bool("wrapper.for.nullables") && v.Bool("optional.for.nullables") {
 		return errors.New("wrapper.for.nullables and optional.for.nullables are both true; choose one")
 	}
-	if c.registry, err = registry.New(registry.Protobuf, config, v, isKey); err != nil {
-		return err
-	}
+	c.registry = client
 	c.schemas = schemaWriter{wrappers: v.Bool("wrapper.for.nullables"), optionals: v.Bool("optional.for.nullables")}
 	c.messages = schemaReader{fullNames: v.Bool("enhanced.protobuf.schema.support"), wrappers: c.schemas.wrappers, optionals: c.schemas.optionals, indexes: v.Bool("generate.index.for.unions")}
-	size := int(v.Int(registry.CacheSize))
-	c.made = schemacache.New[*written](size)
-	c.chosen, _ = simplelru.NewLRU[string, protoreflect.FileDescriptor](size, nil) // the size was checked
-	c.readAs, _ = simplelru.NewLRU[readKey, *read](size, nil)
+	c.made = schemacache.New[*written](int(v.Int(registry.CacheSize)))
+	c.chosen = registry.Memory[string, protoreflect.FileDescriptor](v)
+	c.readAs = registry.Memory[readKey, *read](v)
 	return nil
 }
 

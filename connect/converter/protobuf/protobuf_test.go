@@ -17,38 +17,12 @@ import (
 	"tributary/connect"
 	"tributary/connect/converter/registry"
 	"tributary/connect/internal/drawn"
+	"tributary/test/fakeregistry"
 )
-
-func newRegistry(t testing.TB) *srfake.Registry {
-	t.Helper()
-	r := srfake.New()
-	t.Cleanup(r.Close)
-	return r
-}
 
 func newConverter(t testing.TB, r *srfake.Registry, settings ...string) *Converter {
 	t.Helper()
-	config := map[string]string{"schema.registry.url": r.URL()}
-	for _, s := range settings {
-		k, v, _ := strings.Cut(s, "=")
-		config[k] = v
-	}
-	c := new(Converter)
-	if err := c.Configure(config, false); err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-func sameButOrder(a, b string) bool {
-	var counts [256]int
-	for i := range len(a) {
-		counts[a[i]]++
-	}
-	for i := range len(b) {
-		counts[b[i]]--
-	}
-	return counts == [256]int{}
+	return fakeregistry.Configure(t, new(Converter), r, settings...)
 }
 
 // types lists the types of a schema's fields, and theirs.
@@ -72,7 +46,7 @@ func types(s *connect.Schema) string {
 }
 
 func TestWhatProtobufWroteItReadsBack(t *testing.T) {
-	r := newRegistry(t)
+	r := fakeregistry.Start(t)
 	n := 0
 	for _, mode := range []string{"optional.for.nullables=true", "wrapper.for.nullables=true"} {
 		c := newConverter(t, r, mode)
@@ -112,7 +86,7 @@ func TestWhatProtobufWroteItReadsBack(t *testing.T) {
 				if types(gotSchema) != types(schema) {
 					rt.Fatalf("%s:\n%s reads back as\n%s", registered.Schema.Schema, types(schema), types(gotSchema))
 				}
-				if !sameButOrder(fmt.Sprint(got), fmt.Sprint(value)) {
+				if !fakeregistry.SameButOrder(fmt.Sprint(got), fmt.Sprint(value)) {
 					rt.Fatalf("%s: %x reads back as %v, want %v", registered.Schema.Schema, data, got, value)
 				}
 				// The bytes are those of Google's own encoder.
@@ -125,7 +99,7 @@ func TestWhatProtobufWroteItReadsBack(t *testing.T) {
 					rt.Fatal(err)
 				}
 				again, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
-				if err != nil || !sameButOrder(string(again), string(data[6:])) || len(again) != len(data)-6 {
+				if err != nil || !fakeregistry.SameButOrder(string(again), string(data[6:])) || len(again) != len(data)-6 {
 					rt.Fatalf("%s: %x is %x, %v", registered.Schema.Schema, data[6:], again, err)
 				}
 			})
@@ -161,7 +135,7 @@ func years(v any) bool {
 }
 
 func TestSchemasAreWrittenAsProtobuf(t *testing.T) {
-	r := newRegistry(t)
+	r := fakeregistry.Start(t)
 	inner := connect.StructOf(connect.Field{Name: "b", Schema: connect.OptionalStringSchema}).WithName("Inner").AsOptional()
 	color := connect.StringSchema.WithName("Color").WithParameter("io.confluent.connect.protobuf.Enum", "Color").WithParameter("io.confluent.connect.protobuf.Enum.RED", "0").WithParameter("io.confluent.connect.protobuf.Enum.BLUE", "2")
 	union := connect.StructOf(connect.Field{Name: "text", Schema: connect.OptionalStringSchema}, connect.Field{Name: "number", Schema: connect.OptionalInt64Schema}).WithName("io.confluent.connect.protobuf.Union.choice").AsOptional()
@@ -272,7 +246,7 @@ message Order {
 }
 
 func TestSchemasOfOthersAreRead(t *testing.T) {
-	r := newRegistry(t)
+	r := fakeregistry.Start(t)
 	if _, _, err := r.RegisterSchema("shared", sr.Schema{Type: sr.TypeProtobuf, Schema: `syntax = "proto3"; package shared; message Where { string city = 1; }`}); err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +287,7 @@ message Second { message Third { map<string, shared.Where> places = 1; google.pr
 }
 
 func TestWhatProtobufCannotHoldIsRefused(t *testing.T) {
-	r := newRegistry(t)
+	r := fakeregistry.Start(t)
 	if _, _, err := r.RegisterSchema("t-value", sr.Schema{Type: sr.TypeProtobuf, Schema: `syntax = "proto3"; message Node { Node next = 1; int32 n = 2; }`}); err != nil {
 		t.Fatal(err)
 	}

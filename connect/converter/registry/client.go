@@ -75,9 +75,26 @@ type newest struct {
 	until  time.Time // zero is for ever
 }
 
-// New returns a client for values of the declared keys (Keys); config are the same
-// settings as text, for ssl. keys. Nothing is asked yet. An error names what does not fit.
-func New(kind Kind, config map[string]string, v connect.Values, isKey bool) (*Client, error) {
+// Open reads the settings of a converter whose definition begins with Keys, and returns a
+// client for them. Nothing is asked yet. An error names what does not fit.
+func Open(kind Kind, definition *connect.ConfigDef, config map[string]string, isKey bool) (*Client, connect.Values, error) {
+	config = withType(config, isKey)
+	v, err := definition.ParseValues(config)
+	if err != nil {
+		return nil, v, err
+	}
+	c, err := newClient(kind, config, v, isKey)
+	return c, v, err
+}
+
+// Memory remembers as many things as the converter is to remember schemas.
+func Memory[K comparable, V any](v connect.Values) *simplelru.LRU[K, V] {
+	memory, _ := simplelru.NewLRU[K, V](int(v.Int(CacheSize)), nil) // the size was checked
+	return memory
+}
+
+// newClient takes config, the settings as text, for ssl. keys.
+func newClient(kind Kind, config map[string]string, v connect.Values, isKey bool) (*Client, error) {
 	c := &Client{kind: kind, isKey: isKey, register: v.Bool(autoRegister), latest: v.Bool(useLatest), fixedID: int(v.Int(useID)), now: time.Now}
 	c.strategy = strategyClass(v.String("value.subject.name.strategy"))
 	if isKey {

@@ -149,8 +149,8 @@ func (c *Client) subject(topic, record string) (string, error) {
 	return record, nil
 }
 
-// WithType adds converter.type, which only a worker sets.
-func WithType(config map[string]string, isKey bool) map[string]string {
+// withType adds converter.type, which only a worker sets.
+func withType(config map[string]string, isKey bool) map[string]string {
 	out := map[string]string{"converter.type": "value"}
 	if isKey {
 		out["converter.type"] = "key"

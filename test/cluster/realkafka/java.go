@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -86,6 +87,7 @@ type javaProgramOptions struct {
 	jvm     []string
 	env     []string
 	args    []string
+	classes string
 }
 
 // WithName names the process; the log file is called after it.
@@ -109,6 +111,25 @@ func WithEnv(env ...string) JavaOption {
 // WithArgs adds arguments after the program's own, such as MirrorMaker's --clusters.
 func WithArgs(args ...string) JavaOption {
 	return func(o *javaProgramOptions) { o.args = append(o.args, args...) }
+}
+
+// WithClasses puts a folder of classes before Kafka's jars on the class path.
+func WithClasses(dir string) JavaOption { return func(o *javaProgramOptions) { o.classes = dir } }
+
+// CompileJava compiles Java source files against Kafka's jars and gives the folder with the classes.
+func CompileJava(tb TB, sources ...string) (dir string) {
+	tb.Helper()
+	jars, err := installed(DefaultVersion)
+	if err != nil {
+		tb.Fatalf("install Kafka %s: %v", DefaultVersion, err)
+	}
+	dir = tb.TempDir()
+	compiler := strings.TrimSuffix(javaProgram(), "java") + "javac"
+	output, err := exec.Command(compiler, append([]string{"-nowarn", "-d", dir, "-cp", filepath.Join(jars, "*")}, sources...)...).CombinedOutput()
+	if err != nil {
+		tb.Fatalf("javac: %v\n%s", err, output)
+	}
+	return dir
 }
 
 func javaOptions(name string, options []JavaOption) javaProgramOptions {
@@ -165,7 +186,11 @@ func javaCommand(tb TB, dir, class string, args []string, o javaProgramOptions) 
 	}
 	argv := append([]string{javaProgram(), o.heap}, logging...)
 	argv = append(argv, o.jvm...)
-	argv = append(argv, "-cp", filepath.Join(jars, "*"), class)
+	path := filepath.Join(jars, "*")
+	if o.classes != "" {
+		path = o.classes + string(filepath.ListSeparator) + path
+	}
+	argv = append(argv, "-cp", path, class)
 	argv = append(argv, args...)
 	return append(argv, o.args...)
 }

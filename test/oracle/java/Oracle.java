@@ -91,17 +91,22 @@ public class Oracle {
         return out;
     }
 
-    @SuppressWarnings({"unchecked", "rawtypes"})
-    static JsonNode run(List<Step> steps, JsonNode node) {
+    /** A record in the notation of the cases. */
+    static ConnectRecord<?> record(JsonNode node) {
         SchemaAndValue key = value(node.get("key")), value = value(node.get("value"));
         Integer partition = node.has("partition") ? node.get("partition").asInt() : null;
         Long timestamp = node.has("timestamp") ? node.get("timestamp").asLong() : null;
         String topic = node.path("topic").asText("topic");
         ConnectHeaders headers = new ConnectHeaders();
         for (JsonNode h : node.path("headers")) headers.add(h.get("key").asText(), value(h.get("value")));
-        ConnectRecord r = node.has("offset")
+        return node.has("offset")
             ? new SinkRecord(topic, partition, key.schema(), key.value(), value.schema(), value.value(), node.get("offset").asLong(), timestamp, TimestampType.CREATE_TIME, headers)
             : new SourceRecord(Map.of(), Map.of(), topic, partition, key.schema(), key.value(), value.schema(), value.value(), timestamp, headers);
+    }
+
+    @SuppressWarnings({"unchecked", "rawtypes"})
+    static JsonNode run(List<Step> steps, JsonNode node) {
+        ConnectRecord r = record(node);
         ObjectNode out = JSON.createObjectNode();
         try {
             for (Step s : steps) {
@@ -112,12 +117,18 @@ public class Oracle {
         } catch (Throwable e) {
             return out.put("error", e.getClass().getName()).put("message", e.getMessage());
         }
+        return show(r);
+    }
+
+    /** A record in the notation of the answers. */
+    static ObjectNode show(ConnectRecord<?> r) {
+        ObjectNode out = JSON.createObjectNode();
         out.put("topic", r.topic());
         if (r.kafkaPartition() != null) out.put("partition", r.kafkaPartition());
         if (r.timestamp() != null) out.put("timestamp", r.timestamp());
         put(out, "key", r.keySchema(), r.key());
         put(out, "value", r.valueSchema(), r.value());
-        for (Header h : (Headers) r.headers()) {
+        for (Header h : r.headers()) {
             ObjectNode own = out.withArray("headers").addObject().put("key", h.key());
             put(own, "value", h.schema(), h.value());
         }
