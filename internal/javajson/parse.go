@@ -334,13 +334,28 @@ func (p *Parser) text() ([]byte, error) {
 			p.at++
 			return p.data[from : p.at-1], nil
 		case c == '\\':
-			return p.escaped(append([]byte(nil), p.data[from:p.at]...))
+			// What is left is no longer without its escapes than with them.
+			b := make([]byte, 0, p.at-from+untilQuote(p.data[p.at:]))
+			return p.escaped(append(b, p.data[from:p.at]...))
 		case c < ' ':
 			return nil, errors.New("a control character in a string")
 		}
 		p.at++
 	}
 	return nil, errEnd
+}
+
+// untilQuote is how many bytes of a string are left before the quote that ends it, or all.
+func untilQuote(data []byte) int {
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '"':
+			return i
+		case '\\':
+			i++
+		}
+	}
+	return len(data)
 }
 
 // escaped reads the rest of a string from its first escape on.
@@ -354,8 +369,11 @@ func (p *Parser) escaped(b []byte) ([]byte, error) {
 		case c < ' ':
 			return nil, errors.New("a control character in a string")
 		case c != '\\':
-			b = append(b, c)
-			p.at++
+			from := p.at
+			for p.at < len(p.data) && p.data[p.at] != '"' && p.data[p.at] != '\\' && p.data[p.at] >= ' ' {
+				p.at++
+			}
+			b = append(b, p.data[from:p.at]...)
 			continue
 		}
 		p.at++

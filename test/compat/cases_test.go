@@ -19,6 +19,8 @@ import (
 	"tributary/api"
 	"tributary/connect"
 	"tributary/connect/converter"
+	"tributary/connect/predicate"
+	"tributary/connect/transform"
 	"tributary/test/cluster/kafkatest"
 	"tributary/test/cluster/realkafka"
 	"tributary/test/compat/cases"
@@ -144,6 +146,34 @@ func TestCasesOfKafkasClassesOnLiveWorkers(t *testing.T) {
 			t.Errorf("stages and classes of failed records, by connector (-Java +Tributary):\n%s", d)
 		}
 	})
+}
+
+// TestTheCasesNameEveryPluginOfKafkas holds the tables against the list of what is built in: no transformation, predicate
+// or converter of Kafka's may be without a case.
+func TestTheCasesNameEveryPluginOfKafkas(t *testing.T) {
+	named := map[string]bool{}
+	for _, c := range append(withKeyForms(oracle.Cases(t, transformCases)), oracle.Cases(t, converterCases)...) {
+		named[c.Converter] = true
+		for _, s := range c.Chain {
+			named[s.Class] = true
+			if s.Predicate != nil {
+				named[s.Predicate.Class] = true
+			}
+		}
+	}
+	count := 0
+	for _, p := range slices.Concat(transform.Plugins(""), predicate.Plugins(""), converter.Plugins("")) {
+		if !strings.HasPrefix(p.Class, "org.apache.kafka.") {
+			continue // Tributary's own
+		}
+		count++
+		if !named[p.Class] {
+			t.Errorf("%s has no case", p.Class)
+		}
+	}
+	if count < 40 {
+		t.Errorf("%d plugins are built in; Kafka 4.3.1 has more", count)
+	}
 }
 
 // add makes a connector for each side. %s in its settings is the side.
