@@ -17,7 +17,8 @@ import (
 )
 
 // The tests of this file and of mirrorfault_*_test.go break things and want a mirror to notice, to say so and to go on,
-// in both lanes, which run side by side as connectors of one worker. They share two brokers.
+// in both lanes, which run side by side as connectors of one worker. They share two brokers, with those of
+// mirror_modes_test.go.
 func TestMirrorsMeetFaults(t *testing.T) {
 	realkafka.Require(t)
 	guarded := func(name string) *realkafka.Cluster {
@@ -59,6 +60,9 @@ func TestMirrorsMeetFaults(t *testing.T) {
 			{"new topics restart few tasks", newTopicsRestartFewTasks},
 			{"failed tasks restart by themselves", failedTasksRestartByThemselves},
 			{"nothing to mirror is said", nothingToMirrorIsSaid},
+			{"batches end", batchesEnd},
+			{"delayed records are never early", delayedRecordsAreNeverEarly},
+			{"mirrors begin where they say", mirrorsBeginWhereTheySay},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				t.Parallel()
