@@ -2,6 +2,7 @@ package rawkafka
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"tributary/internal/kafka"
@@ -68,21 +69,37 @@ func (s *Sender) unpark(st *stream) {
 }
 
 // createAfter is how long a batch waits for its topic before brokers are asked for it in the way that has them make it,
-// where their configuration allows that. Whoever made the topic may just have done so: a broker that makes the logs of
-// thousands of partitions knows none of the others meanwhile, and each such question would have its controller try.
+// where their configuration allows that, and how long until the next such question. Whoever made the topic may just have
+// done so: a broker that makes the logs of thousands of partitions knows none of the others meanwhile, and each such
+// question would have its controller try.
 const createAfter = 30 * time.Second
 
-func (s *Sender) findLeaders(streams []*stream) {
-	partitions := make([]kafka.TopicPartition, len(streams))
-	create := false
+// sortOut says which partitions to ask for, and which of them in the way that has brokers make their topics.
+func (s *Sender) sortOut(streams []*stream, now time.Time) (ask, create []kafka.TopicPartition) {
 	s.mu.Lock()
-	for i, st := range streams {
-		partitions[i] = st.TopicPartition
-		create = create || len(st.parcels) > 0 && time.Since(st.parcels[0].created) >= createAfter
+	defer s.mu.Unlock()
+	for _, st := range streams {
+		if len(st.parcels) > 0 && now.Sub(st.parcels[0].created) >= createAfter && now.Sub(st.created) >= createAfter {
+			st.created = now
+			create = append(create, st.TopicPartition)
+		} else {
+			ask = append(ask, st.TopicPartition)
+		}
 	}
-	s.mu.Unlock()
+	return ask, create
+}
+
+func (s *Sender) findLeaders(streams []*stream) {
+	ask, create := s.sortOut(streams, time.Now())
 	ctx, cancel := context.WithTimeout(s.run, s.cfg.RequestTimeout)
-	nodes, failed, err := s.client.FindLeaders(ctx, partitions, create)
+	nodes, failed, err := s.client.FindLeaders(ctx, ask, false)
+	if err == nil && len(create) > 0 {
+		var more map[kafka.TopicPartition]int32
+		var moreFailed map[kafka.TopicPartition]error
+		more, moreFailed, err = s.client.FindLeaders(ctx, create, true)
+		maps.Copy(nodes, more)
+		maps.Copy(failed, moreFailed)
+	}
 	cancel()
 	var failures []result
 	s.mu.Lock()

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"tributary/internal/kafka"
 	"tributary/internal/localkafka"
 	"tributary/test/cluster/kafkatest"
@@ -95,5 +97,27 @@ func TestATopicThatIsNotThereYetIsAwaited(t *testing.T) {
 	await(t, "the end to be told of", func() bool { return sum(lines.counts("INFO", over)) == partitions })
 	if failed, mended := lines.counts("WARN", failing), lines.counts("INFO", over); len(failed) > 3 || len(mended) > 3 {
 		t.Errorf("lines for so many partitions: %v, and at the end %v", failed, mended)
+	}
+}
+
+// Brokers are asked to make a topic now and then only, however often its leader is asked for.
+func TestBrokersAreAskedToMakeATopicNowAndThen(t *testing.T) {
+	s, began := &Sender{}, time.Now()
+	old, young := kafka.TopicPartition{Topic: "old"}, kafka.TopicPartition{Topic: "young"}
+	streams := []*stream{
+		{TopicPartition: old, parcels: []*parcel{{created: began}}},
+		{TopicPartition: young, parcels: []*parcel{{created: began.Add(createAfter)}}},
+	}
+	var got [][]kafka.TopicPartition
+	for _, after := range []time.Duration{0, createAfter - 1, createAfter, createAfter + time.Second, 2 * createAfter} {
+		_, create := s.sortOut(streams, began.Add(after))
+		got = append(got, create)
+	}
+	want := [][]kafka.TopicPartition{nil, nil, {old}, nil, {old, young}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if ask, create := s.sortOut(streams, began.Add(2*createAfter)); len(ask) != 2 || create != nil {
+		t.Errorf("asked for %v, and with making for %v", ask, create)
 	}
 }

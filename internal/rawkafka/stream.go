@@ -127,6 +127,7 @@ type stream struct {
 	logged   string    // why it cannot be written to, as was told
 	troubled time.Time // since when, about, while logged is set
 	named    bool      // told by name
+	created  time.Time // when a broker was last asked to make the topic
 
 	round int // the transaction that the partition was last added to
 
