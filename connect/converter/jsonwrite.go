@@ -1,12 +1,11 @@
 package converter
 
 import (
-	"encoding/base64"
 	"fmt"
 	"strconv"
-	"time"
 
 	"tributary/connect"
+	"tributary/connect/internal/jsondata"
 	"tributary/internal/javajson"
 	"tributary/internal/javatext"
 )
@@ -34,9 +33,9 @@ func (c *JSON) appendValue(b []byte, schema *connect.Schema, value any) ([]byte,
 	switch schema.Name {
 	case "":
 	case connect.DecimalName:
-		return c.appendDecimal(b, schema, value)
+		return jsondata.AppendDecimal(b, schema, value, c.numericDecimals)
 	case connect.DateName, connect.TimeName, connect.TimestampName:
-		return appendTemporal(b, schema.Name, value)
+		return jsondata.AppendTemporal(b, schema.Name, value)
 	}
 	return c.appendTyped(b, schema.Type, schema, value)
 }
@@ -77,7 +76,7 @@ func (c *JSON) appendTyped(b []byte, t connect.Type, schema *connect.Schema, val
 		}
 	case []byte:
 		if t == connect.Bytes {
-			return appendBase64(b, v), nil
+			return jsondata.AppendBytes(b, v), nil
 		}
 	case []any:
 		if t == connect.Array {
@@ -93,45 +92,6 @@ func (c *JSON) appendTyped(b []byte, t connect.Type, schema *connect.Schema, val
 		}
 	}
 	return nil, dataError(nil, fmt.Sprintf("Invalid type for %s: class %s", t, connect.ClassName(value)))
-}
-
-func appendBase64(b, data []byte) []byte {
-	return append(base64.StdEncoding.AppendEncode(append(b, '"'), data), '"')
-}
-
-func (c *JSON) appendDecimal(b []byte, schema *connect.Schema, value any) ([]byte, error) {
-	d, ok := value.(connect.Decimal)
-	if !ok {
-		return nil, dataError(nil, "Invalid type for Decimal, expected BigDecimal but was class "+connect.ClassName(value))
-	}
-	if c.numericDecimals {
-		return append(b, d.String()...), nil
-	}
-	data, err := connect.DecimalToBytes(schema, d)
-	if err != nil {
-		return nil, err
-	}
-	return appendBase64(b, data), nil
-}
-
-func appendTemporal(b []byte, name string, value any) ([]byte, error) {
-	short := name[len("org.apache.kafka.connect.data."):]
-	t, ok := value.(time.Time)
-	if !ok {
-		return nil, dataError(nil, fmt.Sprintf("Invalid type for %s, expected Date but was class %s", short, connect.ClassName(value)))
-	}
-	number := t.UnixMilli()
-	var small int32
-	var err error
-	switch name {
-	case connect.DateName:
-		small, err = connect.DateToDays(t)
-		number = int64(small)
-	case connect.TimeName:
-		small, err = connect.TimeToMillis(t)
-		number = int64(small)
-	}
-	return strconv.AppendInt(b, number, 10), err
 }
 
 func (c *JSON) appendArray(b []byte, schema *connect.Schema, list []any) ([]byte, error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tributary/connect"
+	"tributary/connect/internal/values"
 	"tributary/internal/javatext"
 )
 
@@ -188,7 +189,7 @@ func wrongType(s *connect.Schema, value any) error {
 func appendOf(b []byte, n *node, s *connect.Schema, value any) ([]byte, error) {
 	switch n.kind {
 	case integer, long:
-		if whole, ok := wholeOf(value); ok && (n.kind == long || whole == int64(int32(whole))) {
+		if whole, ok := values.Whole(value); ok && (n.kind == long || whole == int64(int32(whole))) {
 			return binary.AppendVarint(b, whole), nil
 		}
 	case float:
@@ -239,20 +240,6 @@ func appendOf(b []byte, n *node, s *connect.Schema, value any) ([]byte, error) {
 	return nil, wrongType(s, value)
 }
 
-func wholeOf(value any) (int64, bool) {
-	switch v := value.(type) {
-	case int8:
-		return int64(v), true
-	case int16:
-		return int64(v), true
-	case int32:
-		return int64(v), true
-	case int64:
-		return v, true
-	}
-	return 0, false
-}
-
 func floatOf(value any) (float64, bool) {
 	switch v := value.(type) {
 	case float32:
@@ -260,7 +247,7 @@ func floatOf(value any) (float64, bool) {
 	case float64:
 		return v, true
 	}
-	whole, ok := wholeOf(value)
+	whole, ok := values.Whole(value)
 	return float64(whole), ok
 }
 
@@ -408,7 +395,7 @@ func appendAnything(b []byte, value any, depth int) ([]byte, error) {
 	case float32:
 		at, body = 3, binary.LittleEndian.AppendUint32(nil, math.Float32bits(v))
 	case int8, int16, int32:
-		whole, _ := wholeOf(v)
+		whole, _ := values.Whole(v)
 		at, body = 4, binary.AppendVarint(nil, whole)
 	case int64:
 		at, body = 5, binary.AppendVarint(nil, v)

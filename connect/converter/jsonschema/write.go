@@ -1,12 +1,11 @@
 package jsonschema
 
 import (
-	"encoding/base64"
 	"fmt"
 	"strconv"
-	"time"
 
 	"tributary/connect"
+	"tributary/connect/internal/jsondata"
 	"tributary/internal/javajson"
 	"tributary/internal/javatext"
 )
@@ -35,9 +34,9 @@ func (w *valueWriter) append(b []byte, s *connect.Schema, value any) ([]byte, er
 	if s != nil {
 		switch s.Name {
 		case connect.DecimalName:
-			return w.decimal(b, s, value)
+			return jsondata.AppendDecimal(b, s, value, w.numericDecimals)
 		case connect.DateName, connect.TimeName, connect.TimestampName:
-			return appendTemporal(b, s.Name, value)
+			return jsondata.AppendTemporal(b, s.Name, value)
 		}
 		if t, ok := connect.TypeOf(value); !ok || t != s.Type {
 			return nil, dataError(fmt.Sprintf("Invalid type for %s: class %s", s.Type, connect.ClassName(value)), nil)
@@ -61,7 +60,7 @@ func (w *valueWriter) append(b []byte, s *connect.Schema, value any) ([]byte, er
 	case string:
 		return javajson.AppendString(b, v), nil
 	case []byte:
-		return appendBase64(b, v), nil
+		return jsondata.AppendBytes(b, v), nil
 	case []any:
 		return w.list(b, s, v)
 	case map[string]any, connect.MapEntries:
@@ -70,44 +69,6 @@ func (w *valueWriter) append(b []byte, s *connect.Schema, value any) ([]byte, er
 		return w.object(b, s, v)
 	}
 	return nil, dataError(fmt.Sprintf("Java class class %s does not have corresponding schema type.", connect.ClassName(value)), nil)
-}
-
-func appendBase64(b, data []byte) []byte {
-	return append(base64.StdEncoding.AppendEncode(append(b, '"'), data), '"')
-}
-
-func (w *valueWriter) decimal(b []byte, s *connect.Schema, value any) ([]byte, error) {
-	d, ok := value.(connect.Decimal)
-	if !ok {
-		return nil, dataError("Invalid type for Decimal, expected BigDecimal but was class "+connect.ClassName(value), nil)
-	}
-	if w.numericDecimals {
-		return append(b, d.String()...), nil
-	}
-	data, err := connect.DecimalToBytes(s, d)
-	if err != nil {
-		return nil, err
-	}
-	return appendBase64(b, data), nil
-}
-
-func appendTemporal(b []byte, name string, value any) ([]byte, error) {
-	t, ok := value.(time.Time)
-	if !ok {
-		return nil, dataError(fmt.Sprintf("Invalid type for %s, expected Date but was class %s", name[len("org.apache.kafka.connect.data."):], connect.ClassName(value)), nil)
-	}
-	number := t.UnixMilli()
-	var small int32
-	var err error
-	switch name {
-	case connect.DateName:
-		small, err = connect.DateToDays(t)
-		number = int64(small)
-	case connect.TimeName:
-		small, err = connect.TimeToMillis(t)
-		number = int64(small)
-	}
-	return strconv.AppendInt(b, number, 10), err
 }
 
 func (w *valueWriter) list(b []byte, s *connect.Schema, list []any) ([]byte, error) {

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"tributary/connect"
+	"tributary/connect/internal/values"
 	"tributary/internal/javatext"
 )
 
@@ -180,7 +181,7 @@ func appendSingle(b []byte, fd protoreflect.FieldDescriptor, s *connect.Schema, 
 		}
 		return protowire.AppendBytes(protowire.AppendTag(b, n, protowire.BytesType), v), nil
 	}
-	whole, isWhole := wholeOf(value)
+	whole, isWhole := values.Whole(value)
 	switch fd.Kind() {
 	case protoreflect.Int32Kind, protoreflect.Uint32Kind:
 		if isWhole && (whole == int64(int32(whole)) || fd.Kind() == protoreflect.Uint32Kind && whole == int64(uint32(whole))) {
@@ -247,20 +248,6 @@ func appendSingle(b []byte, fd protoreflect.FieldDescriptor, s *connect.Schema, 
 		return protowire.AppendBytes(protowire.AppendTag(b, n, protowire.BytesType), body), nil
 	}
 	return nil, wrongType(s, value)
-}
-
-func wholeOf(value any) (int64, bool) {
-	switch v := value.(type) {
-	case int8:
-		return int64(v), true
-	case int16:
-		return int64(v), true
-	case int32:
-		return int64(v), true
-	case int64:
-		return v, true
-	}
-	return 0, false
 }
 
 // appendBody is a message: of a struct, of a logical type, or a wrapper.

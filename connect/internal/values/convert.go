@@ -154,3 +154,18 @@ func Truncate(f float64) int64 {
 	}
 	return int64(f)
 }
+
+// Whole is a value of one of the integer types as an int64.
+func Whole(value any) (int64, bool) {
+	switch v := value.(type) {
+	case int8:
+		return int64(v), true
+	case int16:
+		return int64(v), true
+	case int32:
+		return int64(v), true
+	case int64:
+		return v, true
+	}
+	return 0, false
+}
