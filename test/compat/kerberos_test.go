@@ -76,12 +76,12 @@ sasl.jaas.config = %s required useKeyTab=true storeKey=true keyTab="%s" principa
 			t.Errorf("no task has %s", lane)
 		}
 	}
-	starts, told := l.starts(), len(complaints(l.Log()))
+	starts := l.starts()
 	for until := time.Now().Add(2 * kerberosSession); time.Now().Before(until); {
 		l.send()
 		l.arrive()
 	}
-	if said := complaints(l.Log())[told:]; len(said) > 0 || l.starts() != starts {
+	if said := l.connectionTroubles(); len(said) > 0 || l.starts() != starts {
 		t.Errorf("%d tasks were started again, and this is said:\n%s", l.starts()-starts, strings.Join(said, "\n"))
 	}
 	l.stop()

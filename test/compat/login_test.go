@@ -121,6 +121,8 @@ func TestEveryWayIntoABrokerOpensOrSaysWhyNot(t *testing.T) {
 		{"another host's certificate", "ELSEWHERE", "SSL", trusting, []string{"127.0.0.1", "certificate", "ssl.endpoint.identification.algorithm"}},
 		{"another host's certificate, not looked at", "ELSEWHERE", "SSL", append([]string{"ssl.endpoint.identification.algorithm", ""}, trusting...), nil},
 		{"a client certificate", "MUTUAL", "SSL", showing(client), nil},
+		{"a client certificate in JKS", "MUTUAL", "SSL", keytoolStores(t, "JKS", client, authority), nil},
+		{"a client certificate in PKCS12", "MUTUAL", "SSL", keytoolStores(t, "PKCS12", client, authority), nil},
 		{"no client certificate", "MUTUAL", "SSL", trusting, []string{"asks for a client certificate: set ssl.keystore.location"}},
 		{"a stranger's client certificate", "MUTUAL", "SSL", showing(stranger.Issue("client", time.Hour)), []string{"does not accept the client certificate of CN=client", "ssl.keystore.location"}},
 		{"an expired client certificate", "MUTUAL", "SSL", showing(authority.Issue("client", -time.Minute)), []string{"does not accept the client certificate of CN=client", "ssl.keystore.location"}},

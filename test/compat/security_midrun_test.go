@@ -73,6 +73,20 @@ func (l *twoLanes) arrive() {
 // starts counts how often tasks were started.
 func (l *twoLanes) starts() int { return strings.Count(l.Log(), "Starting task") }
 
+// connectionTroubles are the complaints about connections and logins, not those about a new topic that a broker does not
+// know for a moment.
+func (l *twoLanes) connectionTroubles() (found []string) {
+	for _, line := range complaints(l.Log()) {
+		for _, word := range []string{"login", "logged in", "OAuth", "SASL", "certificate", "cannot be reached", "cannot be used", "closed the connection"} {
+			if strings.Contains(line, word) {
+				found = append(found, line)
+				break
+			}
+		}
+	}
+	return found
+}
+
 // awaitSaid waits until each lane has said something, and returns how many lines have it.
 func (l *twoLanes) awaitSaid(what string, parts ...string) (lines int) {
 	l.t.Helper()
