@@ -45,7 +45,7 @@ func TestTheDemoIsOnLoopback(t *testing.T) {
 			t.Fatalf("the demo has ended: %v\n%s", err, shown)
 		default:
 		}
-		return strings.Contains(shown.String(), "records"), shown.String()
+		return strings.Contains(shown.String(), "in another terminal"), shown.String()
 	})
 	open := cluster.Listening(t, 0)
 	const clusters, workers = 2, 2
