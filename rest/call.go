@@ -132,7 +132,7 @@ func (s *Server) newCall(r *http.Request) (*call, error) {
 	m := s.mounts.Load()
 	if chi.URLParam(r, "source") == "" {
 		if m.root == nil {
-			if len(m.flows) > 0 {
+			if len(m.flows) > 0 && !m.expectedRoot {
 				return nil, refuse(http.StatusNotFound, messageNotFound)
 			}
 			return nil, refuse(http.StatusServiceUnavailable, messageStarting)
@@ -150,6 +150,9 @@ func (s *Server) newCall(r *http.Request) (*call, error) {
 	}
 	flow, ok := m.flows[flowName{source, target}]
 	if !ok {
+		if m.expected[flowName{source, target}] {
+			return nil, refuse(http.StatusServiceUnavailable, messageStarting)
+		}
 		if len(m.flows) == 0 {
 			return nil, refuse(http.StatusNotFound, messageNotFound)
 		}

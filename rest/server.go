@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -119,6 +120,10 @@ type mounts struct {
 	flows map[flowName]mount
 	// order is that in which they were added.
 	order []herder.Herder
+	// expected are flows whose herders are still to come, root whether /connectors waits for
+	// one of them.
+	expected     map[flowName]bool
+	expectedRoot bool
 }
 
 // New returns a server that does nothing yet. It fails for listeners that cannot be.
@@ -337,11 +342,27 @@ func (s *Server) AddFlow(source, target string, h herder.Herder, only bool) {
 	s.mount(h, flowName{source, target}, only, true)
 }
 
+// ExpectFlow says that AddFlow will follow: until then requests to the flow, and a health
+// check, are answered as those to a worker that is starting.
+func (s *Server) ExpectFlow(source, target string, only bool) {
+	s.mounting.Lock()
+	defer s.mounting.Unlock()
+	m := *s.mounts.Load()
+	m.expected = maps.Clone(m.expected)
+	if m.expected == nil {
+		m.expected = map[flowName]bool{}
+	}
+	m.expected[flowName{source, target}] = true
+	m.expectedRoot = m.expectedRoot || only
+	s.mounts.Store(&m)
+}
+
 func (s *Server) mount(h herder.Herder, flow flowName, root, flows bool) {
 	s.mounting.Lock()
 	defer s.mounting.Unlock()
 	old := s.mounts.Load()
-	m := &mounts{root: old.root, flows: map[flowName]mount{}}
+	m := &mounts{root: old.root, flows: map[flowName]mount{}, expected: maps.Clone(old.expected), expectedRoot: old.expectedRoot}
+	delete(m.expected, flow)
 	for k, v := range old.flows {
 		m.flows[k] = v
 	}

@@ -371,6 +371,24 @@ func TestAFlowThatIsAddedAgainReplacesWhatItHad(t *testing.T) {
 	}
 }
 
+func TestAFlowThatIsExpectedIsStarting(t *testing.T) {
+	s := newServer(t, nil)
+	s.ExpectFlow("a", "b", true)
+	s.ExpectFlow("b", "a", false)
+	s.AddFlow("b", "a", &fakeHerder{}, false)
+	check := func(want map[string]int) {
+		t.Helper()
+		for path, code := range want {
+			if w := ask(s, "GET", path, ""); w.Code != code {
+				t.Errorf("GET %s, want %d: %s", path, code, shown(w))
+			}
+		}
+	}
+	check(map[string]int{"/a/b/connectors": 503, "/connectors": 503, "/health": 503, "/b/a/connectors": 200, "/a/c/connectors": 404})
+	s.AddFlow("a", "b", &fakeHerder{}, true)
+	check(map[string]int{"/a/b/connectors": 200, "/connectors": 200, "/health": 200, "/b/a/connectors": 200, "/a/c/connectors": 404})
+}
+
 // slowBody gives its bytes, tells that, and then waits.
 type slowBody struct {
 	io.Reader

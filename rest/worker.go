@@ -34,8 +34,9 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.limited(s.opts.HealthTimeout))
 	defer cancel()
-	herders := s.mounts.Load().order
-	if len(herders) == 0 {
+	m := s.mounts.Load()
+	herders := m.order
+	if len(herders) == 0 || len(m.expected) > 0 {
 		s.reply(w, r, unwell(http.StatusServiceUnavailable, "starting", messageStarting, herder.CurrentStage(herder.StageInitializing, s.made)))
 		return
 	}

@@ -140,7 +140,9 @@ func (m *mirrorMaker) start() error {
 	}
 	var errs *multierror.Error
 	for _, f := range m.flows {
-		run, err := m.newRun(f, enabled == 1 && m.config.Enabled(f))
+		only := enabled == 1 && m.config.Enabled(f)
+		m.process.Server.ExpectFlow(f.Source, f.Target, only)
+		run, err := m.newRun(f, only)
 		if err != nil {
 			for _, e := range cli.Errors(err) {
 				errs = multierror.Append(errs, fmt.Errorf("flow %s: %w", f, e))
