@@ -22,6 +22,13 @@ import (
 // tokenTimeout bounds one call for a token, retries included. Java has no bound.
 const tokenTimeout = 30 * time.Second
 
+// While the last token holds, a renewal may take no longer than renewTimeout, and is tried again renewPause after one that
+// failed: connections wait for it, those of group heartbeats too.
+const (
+	renewTimeout = 3 * time.Second
+	renewPause   = 5 * time.Second
+)
+
 // unknownLifetime is how long a token is used that does not say when it expires.
 const unknownLifetime = time.Minute
 
@@ -67,12 +74,17 @@ func (s *tokenSource) token(ctx context.Context) (OAuthToken, error) {
 	if s.last.Value != "" && now.Before(s.refresh) {
 		return s.last, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
+	limit, holds := tokenTimeout, s.last.Value != "" && now.Before(s.last.Expires)
+	if holds {
+		limit = renewTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	token, err := s.fetch(ctx)
 	if err != nil {
-		if s.last.Value != "" && now.Before(s.last.Expires) {
-			// The old token still opens doors; the next login tries again.
+		if now = s.now(); holds && now.Before(s.last.Expires) {
+			// The old token still opens doors; a later login tries again.
+			s.refresh = now.Add(min(renewPause, s.last.Expires.Sub(now)))
 			return s.last, nil
 		}
 		return OAuthToken{}, &tokenError{err}

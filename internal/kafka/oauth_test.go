@@ -219,3 +219,35 @@ func TestTokensAreRenewedInTime(t *testing.T) {
 		}
 	})
 }
+
+// TestAnEndpointThatHangsHoldsNoLoginUpWhileTheTokenHolds: the worker's heartbeats are behind such logins.
+func TestAnEndpointThatHangsHoldsNoLoginUpWhileTheTokenHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fetched, began := 0, time.Now()
+		source := newTokenSource(0.8, func(ctx context.Context) (OAuthToken, error) {
+			if fetched++; fetched > 1 {
+				<-ctx.Done()
+				return OAuthToken{}, ctx.Err()
+			}
+			return OAuthToken{Value: "first", Expires: time.Now().Add(100 * time.Second)}, nil
+		})
+		expect := func(at, wantsTime time.Duration, calls int) {
+			t.Helper()
+			time.Sleep(at - time.Since(began))
+			asked := time.Now()
+			got, err := source.token(context.Background())
+			if err != nil || got.Value != "first" || time.Since(asked) != wantsTime || fetched != calls {
+				t.Errorf("after %s, %d calls: %v in %s", at, fetched, err, time.Since(asked))
+			}
+		}
+		expect(0, 0, 1)
+		expect(81*time.Second, renewTimeout, 2)
+		expect(85*time.Second, 0, 2)
+		expect(90*time.Second, renewTimeout, 3)
+		time.Sleep(10 * time.Second)
+		asked := time.Now()
+		if _, err := source.token(context.Background()); err == nil || time.Since(asked) != tokenTimeout {
+			t.Errorf("an expired token is handed out after %s, error %v", time.Since(asked), err)
+		}
+	})
+}
