@@ -30,13 +30,19 @@ type filling struct {
 // fillBuffer bounds what is on its way while a topic is filled, in bytes.
 const fillBuffer = 64 << 20
 
+// fillRequest bounds what is in one request.
+const fillRequest = 8 << 20
+
 // fill writes the records and gives the bytes of their keys and values. Batches are as large as the limit allows, and as
 // one record needs.
 func fill(ctx context.Context, bootstrap string, f filling) (int64, error) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.ClientID("bench-fill"),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(f.codec),
 		kgo.ProducerBatchMaxBytes(max(f.batchBytes, int32(f.valueBytes+1024))), kgo.ProducerLinger(100*time.Millisecond), kgo.MaxBufferedBytes(fillBuffer),
-		kgo.UnknownTopicRetries(2), kgo.MetadataMinAge(100*time.Millisecond))
+		kgo.UnknownTopicRetries(2), kgo.MetadataMinAge(100*time.Millisecond),
+		// A batch for each of thousands of partitions is a request that a busy broker takes long for. Given up and sent
+		// again on another connection, it would be refused as out of order.
+		kgo.BrokerMaxWriteBytes(fillRequest), kgo.ProduceRequestTimeout(readPatience), kgo.RequestTimeoutOverhead(readPatience))
 	if err != nil {
 		return 0, err
 	}
