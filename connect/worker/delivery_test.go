@@ -68,6 +68,9 @@ func TestProducerIsReplacedEvenIfRecordsInFlightNeverResolve(t *testing.T) {
 			return nil
 		}
 		b.cluster.hold = func(r *kafka.Record) bool {
+			if first && string(r.Value) == "a1" {
+				time.Sleep(time.Millisecond) // passes once the others are in flight, too
+			}
 			held := first && string(r.Value) == "a2"
 			first = first && !held
 			return held
