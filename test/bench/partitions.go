@@ -36,9 +36,10 @@ func partitionsScenario() scenario {
 
 func manyPartitionsScenario() scenario {
 	return scenario{
-		name: "many-partitions", tools: []string{straight, tributary},
+		// Without straight: a broker that still keeps files of that one's deleted topics has too many of them open.
+		name: "many-partitions", tools: []string{tributary},
 		describe: func(o options) string {
-			return fmt.Sprintf("%d topics of %d partitions with one record each, mirrored from nothing in the raw lane; then nothing to mirror for %d s; a refresh is a look at the topics of both clusters; straight makes and fills the same topics on the target without a mirror", manyTimes*o.Topics, perTopic, o.Seconds)
+			return fmt.Sprintf("%d topics of %d partitions with one record each, mirrored from nothing in the raw lane; then nothing to mirror for %d s; a refresh is a look at the topics of both clusters", manyTimes*o.Topics, perTopic, o.Seconds)
 		},
 		measure: func(b *bench, s *scope, tool string, run int) measurement {
 			return b.measurePartitions(s, "many-partitions", manyTimes*b.opts.Topics, tool, run)

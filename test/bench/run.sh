@@ -3,6 +3,7 @@
 # through, and have variables as well: BENCH_RECORDS, BENCH_RUNS, BENCH_ONLY, BENCH_TOOLS and others (--help).
 set -eu
 cd "$(dirname "$0")/../.."
+ulimit -n "$(ulimit -Hn)" # a broker holds a file a partition open
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 130' INT
