@@ -49,15 +49,6 @@ func sum(counts []int) (n int) {
 	return n
 }
 
-func await(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited a minute for %s", what)
-		}
-	}
-}
-
 // A topic that somebody else is about to make is not made by asking for it, and its partitions share their lines.
 func TestATopicThatIsNotThereYetIsAwaited(t *testing.T) {
 	const partitions = 40
@@ -76,7 +67,10 @@ func TestATopicThatIsNotThereYetIsAwaited(t *testing.T) {
 		}
 	}
 	const failing, over = "partitions cannot be written to, trying on", "partitions can be written to again"
-	await(t, "the partitions to be told of", func() bool { return sum(lines.counts("WARN", failing)) >= partitions })
+	kafkatest.Await(t, time.Minute, "the partitions to be told of", func() (bool, string) {
+		told := lines.counts("WARN", failing)
+		return sum(told) >= partitions, fmt.Sprint(told)
+	})
 	if topics := target.Topics(); slices.Contains(topics, "t") {
 		t.Errorf("topic t was made by asking for it")
 	}
@@ -94,7 +88,10 @@ func TestATopicThatIsNotThereYetIsAwaited(t *testing.T) {
 			t.Errorf("partition %d holds %v, want %q", p, got, want)
 		}
 	}
-	await(t, "the end to be told of", func() bool { return sum(lines.counts("INFO", over)) == partitions })
+	kafkatest.Await(t, time.Minute, "the end to be told of", func() (bool, string) {
+		told := lines.counts("INFO", over)
+		return sum(told) == partitions, fmt.Sprint(told)
+	})
 	if failed, mended := lines.counts("WARN", failing), lines.counts("INFO", over); len(failed) > 3 || len(mended) > 3 {
 		t.Errorf("lines for so many partitions: %v, and at the end %v", failed, mended)
 	}
