@@ -16,6 +16,16 @@ import (
 // connectReady is how long a Java worker may take until it answers; it scans plugins and joins its group first.
 const connectReady = 90 * time.Second
 
+// restPatience is how long the end of a Java worker's REST server may take: mostly some milliseconds.
+const restPatience = 20 * time.Second
+
+// hangsInREST says that a Java worker that has not ended hangs in the end of its REST server, for good and with its
+// work going on. Two shutdown hooks end that server, Jetty's own and the worker's, and one time in a hundred or so the
+// worker's waits for threads that the other has taken away ("Unable to destroy", QueuedThreadPool.join).
+func hangsInREST(log string) bool {
+	return strings.Contains(log, "Stopping REST server") && !strings.Contains(log, "REST server stopped")
+}
+
 // JavaWorker is a Java Connect worker or the Java MirrorMaker. Beside its own methods it has those of the process:
 // Terminate, Kill, Signal, WaitLog, Usage, LogPath and so on.
 type JavaWorker struct {
@@ -72,6 +82,7 @@ func startWorker(tb TB, name, class string, properties map[string]string, connec
 		Process: StartProcess(tb, o.name, javaCommand(tb, dir, class, args, o), o.env, dir),
 		url:     strings.TrimRight(first, "/"),
 	}
+	w.hangs, w.hangPatience = hangsInREST, restPatience
 	w.await(connectReady, "GET / to answer 200", w.answers)
 	return w
 }

@@ -25,6 +25,9 @@ type Process struct {
 	logPath string
 	done    chan struct{} // closed when the process has ended and was reaped
 	tool    bool          // runs to its end; if it ended well, its log says nothing about a failure of the test
+	// hangs says from the log that the program hangs in its own end, after hangPatience; nil: no such fault is known of it.
+	hangs        func(log string) bool
+	hangPatience time.Duration
 
 	mu     sync.Mutex // held to signal and to reap, so that no signal goes to a process id used anew
 	reaped bool
@@ -158,14 +161,26 @@ func (p *Process) Wait(timeout time.Duration) error {
 }
 
 // Terminate asks the program to end (SIGTERM) and waits. A program that does not end in time is killed, and that is
-// the error.
+// the error, unless the program is known to hang so: then the test's log tells of it, and ExitCode is -1.
 func (p *Process) Terminate(timeout time.Duration) error { return p.end(syscall.SIGTERM, timeout) }
 
 func (p *Process) end(signal syscall.Signal, timeout time.Duration) error {
 	if err := p.Signal(signal); err != nil {
 		return err
 	}
-	if p.Wait(timeout) == nil {
+	rest := timeout
+	if p.hangs != nil && p.hangPatience < timeout {
+		if p.Wait(p.hangPatience) == nil {
+			return nil
+		}
+		if p.hangs(p.Log()) {
+			p.Kill()
+			p.tb.Logf("%s hung in its own end, %s after %s, and was killed", p.name, p.hangPatience, signal)
+			return nil
+		}
+		rest -= p.hangPatience
+	}
+	if p.Wait(rest) == nil {
 		return nil
 	}
 	p.Kill()

@@ -74,6 +74,27 @@ func TestTerminateKillsAndReportsWhatWillNotEnd(t *testing.T) {
 	}
 }
 
+func TestTerminateKillsWhatIsKnownToHang(t *testing.T) {
+	p := shell(t, `trap 'echo Stopping REST server' TERM; echo ready; while :; do sleep 0.05; done`)
+	p.hangs, p.hangPatience = hangsInREST, 2*time.Second
+	p.WaitLog(regexp.MustCompile("ready"), soon)
+	if err := p.Terminate(soon); err != nil {
+		t.Error(err)
+	}
+	if p.Running() || p.ExitCode() != -1 {
+		t.Errorf("running %t with exit code %d after it hung, want it killed", p.Running(), p.ExitCode())
+	}
+}
+
+func TestTerminateWaitsForWhatHangsOtherwise(t *testing.T) {
+	p := shell(t, `trap 'printf "Stopping REST server\\nREST server stopped\\n"' TERM; echo ready; while :; do sleep 0.05; done`)
+	p.hangs, p.hangPatience = hangsInREST, 600*time.Millisecond
+	p.WaitLog(regexp.MustCompile("ready"), soon)
+	if err := p.Terminate(2 * time.Second); err == nil || !strings.Contains(err.Error(), "within 2s") {
+		t.Errorf("error %v, want one that says it did not end within 2s", err)
+	}
+}
+
 func TestChildrenEndWithTheirProgram(t *testing.T) {
 	for name, end := range map[string]func(*Process){
 		"killed":         (*Process).Kill,
