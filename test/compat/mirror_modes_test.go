@@ -116,3 +116,59 @@ func mirrorsBeginWhereTheySay(t *testing.T, f *faults) {
 		f.awaitValues(name+".begin-latest", 0, "4")
 	}
 }
+
+// delayedMirrorsAreRestarted while records wait for their time: stopped and resumed, and task and connector restarted.
+// None arrives early for that, none twice, none late without end, and in order.
+func delayedMirrorsAreRestarted(t *testing.T, f *faults) {
+	const delay, some = 3 * time.Second, 8
+	f.src.CreateTopic("waiting", 1, nil)
+	var names []string
+	for lane, keys := range lanes {
+		name := lane + "-waiting"
+		names = append(names, name)
+		f.dst.CreateTopic(name+".waiting", 1, map[string]string{"message.timestamp.type": "LogAppendTime"})
+		f.mirror(name, "waiting", keys, map[string]string{"replication.mode": "delayed", "replication.delay.ms": strconv.FormatInt(delay.Milliseconds(), 10)})
+	}
+	sent := 0
+	produce := func() {
+		for range some {
+			f.src.Produce("waiting", kafkatest.Record{Timestamp: time.Now(), Value: fmt.Append(nil, sent)})
+			sent++
+		}
+	}
+	produce()
+	for _, name := range names {
+		f.awaitRow(name, "waiting", 0, "what waits", func(r api.ReplicatedPartition) bool { return r.SourceEnd != nil && *r.SourceEnd == some })
+	}
+	f.stop(names...)
+	produce()
+	f.resume(names...)
+	for _, name := range names {
+		f.dst.AwaitRecords(name+".waiting", 1, patience) // some are through, and others wait
+	}
+	produce()
+	for _, name := range names {
+		if err := f.w.RestartTask(t.Context(), name, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	produce()
+	for _, name := range names {
+		if _, err := f.w.RestartWithTasks(t.Context(), name, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	source := f.src.ReadPartition("waiting", 0, kafkatest.ReadUncommitted)
+	for _, name := range names {
+		f.awaitRow(name, "waiting", 0, "all", even(int64(sent)))
+		got := f.dst.ReadPartition(name+".waiting", 0, kafkatest.ReadUncommitted)
+		if !slices.Equal(valuesOf(source), valuesOf(got)) {
+			t.Fatalf("%s.waiting holds %q", name, valuesOf(got))
+		}
+		for i, r := range got {
+			if after := r.Timestamp.Sub(source[i].Timestamp); after < delay {
+				t.Errorf("record %d of %s arrived %v after its timestamp", i, name, after)
+			}
+		}
+	}
+}

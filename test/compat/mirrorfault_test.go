@@ -62,6 +62,8 @@ func TestMirrorsMeetFaults(t *testing.T) {
 			{"nothing to mirror is said", nothingToMirrorIsSaid},
 			{"batches end", batchesEnd},
 			{"delayed records are never early", delayedRecordsAreNeverEarly},
+			{"delayed mirrors are restarted", delayedMirrorsAreRestarted},
+			{"offset syncs outlive bursts and stops", offsetSyncsOutliveBurstsAndStops},
 			{"mirrors begin where they say", mirrorsBeginWhereTheySay},
 		} {
 			t.Run(test.name, func(t *testing.T) {
