@@ -13,7 +13,12 @@ import (
 type RegexRouter struct {
 	stateless
 	replacer *jregex.Replacer
+	// routed remembers what became of topics: running the pattern for each record costs as much as decompressing it.
+	routed map[string]string
 }
+
+// routedLimit bounds what is remembered: a TimestampRouter before this one makes topics without end.
+const routedLimit = 4096
 
 var regexRouterDef = connect.NewConfigDef(
 	connect.ConfigKey{Name: "regex", Type: connect.TypeString, Required: true, Importance: connect.High, Validate: func(v any) string {
@@ -35,14 +40,25 @@ func (t *RegexRouter) Configure(config map[string]string) error {
 		return err
 	}
 	t.replacer, err = jregex.CompileReplacer(v.String("regex"), v.String("replacement"))
+	t.routed = map[string]string{}
 	return err
 }
 
 // Apply implements connect.Transformation.
 func (t *RegexRouter) Apply(r *connect.Record) (*connect.Record, error) {
-	topic, matches, err := t.replacer.Replace(r.Topic)
-	if err != nil || !matches {
-		return r, err
+	topic, known := t.routed[r.Topic]
+	if !known {
+		var err error
+		if topic, _, err = t.replacer.Replace(r.Topic); err != nil {
+			return r, err
+		}
+		if len(t.routed) == routedLimit {
+			clear(t.routed)
+		}
+		t.routed[r.Topic] = topic
+	}
+	if topic == r.Topic {
+		return r, nil
 	}
 	out := *r
 	out.Topic = topic
