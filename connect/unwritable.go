@@ -5,6 +5,6 @@ package connect
 type TargetTeller interface {
 	TaskContext
 	// Unwritable returns the partitions of which several writes in a row have failed, with the last reason. The worker
-	// goes on trying. It is for the goroutine of Poll; nil while the producer is being replaced.
+	// goes on trying. Any goroutine may ask, from Start on; nil while the producer is being replaced.
 	Unwritable() map[TopicPartition]error
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tributary/connect"
+	"tributary/internal/kafka"
 )
 
 // Replication implements connect.ReplicationReporter: what concerns the whole mirror.
@@ -26,7 +27,10 @@ func (t *SourceTask) Replication() connect.Replication {
 		return connect.Replication{}
 	}
 	r := connect.Replication{Partitions: make([]connect.ReplicatedPartition, 0, len(page.partitions))}
+	// A task may wait for a transaction that does not end, and then does not look at this itself.
+	unwritable := t.unwritable()
 	for _, p := range page.partitions {
+		p.noteProblem(unwritable[kafka.TopicPartition(p.tp)], time.Now())
 		row, stalled := p.row()
 		if stalled {
 			r.Troubles = append(r.Troubles, fmt.Sprintf("%s: %v", p.tp, errStalled))

@@ -301,7 +301,11 @@ func (t *SourceTask) check() {
 			stopped++
 		}
 	}
-	t.addUnwritable(stuck)
+	for tp, err := range t.unwritable() {
+		if stuck[tp] == nil {
+			stuck[tp] = err
+		}
+	}
 	maps.Copy(stuck, t.stopped)
 	for p := range t.held {
 		if p.refused != nil && t.stopped[kafka.TopicPartition(p.tp)] == nil {
@@ -321,21 +325,24 @@ func (t *SourceTask) check() {
 	}
 }
 
-// addUnwritable adds the partitions whose copies do not take what is sent to them.
-func (t *SourceTask) addUnwritable(stuck map[kafka.TopicPartition]error) {
+// unwritable are the partitions whose copies do not take what is sent to them. Any goroutine may ask, once the page is
+// there.
+func (t *SourceTask) unwritable() map[kafka.TopicPartition]error {
 	if t.target == nil {
-		return
+		return nil
 	}
-	unwritable := t.target.Unwritable()
-	if len(unwritable) == 0 {
-		return
+	refused := t.target.Unwritable()
+	if len(refused) == 0 {
+		return nil
 	}
+	unwritable := map[kafka.TopicPartition]error{}
 	for tp, p := range t.partitions {
 		remote := connect.TopicPartition{Topic: p.remote, Partition: p.tp.Partition}
-		if err := unwritable[remote]; err != nil && stuck[tp] == nil {
-			stuck[tp] = fmt.Errorf("%s-%d of cluster %s cannot be written to, trying on: %w", remote.Topic, remote.Partition, t.settings.target, err)
+		if err := refused[remote]; err != nil {
+			unwritable[tp] = fmt.Errorf("%s-%d of cluster %s cannot be written to, trying on: %w", remote.Topic, remote.Partition, t.settings.target, err)
 		}
 	}
+	return unwritable
 }
 
 // observe notes how far each partition is.

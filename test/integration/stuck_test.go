@@ -111,3 +111,32 @@ func TestAPartitionThatBrokersRefuseTooLongWaitsAlone(t *testing.T) {
 		})
 	}
 }
+
+// TestAStuckPartitionOfATransactionIsShown: with exactly-once delivery a partition that takes nothing holds up the
+// transaction, and the task waits with it. The page says so all the same, and when it is over nothing is missing.
+func TestAStuckPartitionOfATransactionIsShown(t *testing.T) {
+	for lane, keys := range map[string]map[string]string{"raw": {}, "record": {"raw.batches": "false"}} {
+		t.Run(lane, func(t *testing.T) {
+			t.Parallel()
+			source, target := startPair(t, map[string]int32{"orders": 2})
+			source.Produce("orders", cluster.Numbered(0, 10, 2)...)
+			stuck := refuseWrites(target, "source.orders", 0)
+			w := cluster.Start(t, cluster.Distributed, workerFile(target, exactlyOnce))
+			awaitHealthy(t, w)
+			config := transactional(mirrorConfig(source, target, 1))
+			maps.Copy(config, keys)
+			w.API().Create("mirror", config)
+			kafkatest.Await(t, cluster.Patience, "the reason on the page", func() (bool, string) {
+				row, found := rowOf(t, w, "mirror", "orders", 0)
+				return found && row.Lane == lane && row.LastErrorTime != nil && !row.Stopped &&
+					strings.Contains(row.LastError, "source.orders-0 of cluster target cannot be written to, trying on: "), fmt.Sprintf("%+v", row)
+			})
+			if row, _ := rowOf(t, w, "mirror", "orders", 1); row.LastError != "" {
+				t.Errorf("the page blames the other partition: %+v", row)
+			}
+			stuck.Undo()
+			awaitMirror(t, source, target, "orders")
+			requireTransactional(t, target, "source.orders", 2)
+		})
+	}
+}
