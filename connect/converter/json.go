@@ -26,7 +26,8 @@ type JSON struct {
 	lastText   []byte
 	lastSchema *connect.Schema
 
-	size int // of the last record written, to begin the next with
+	parser javajson.Parser
+	size   int // of the last record written, to begin the next with
 }
 
 var jsonDef = connect.NewConfigDef(typeKey,
@@ -119,18 +120,18 @@ func (c *JSON) ToConnectData(_ string, _ []connect.Header, data []byte) (*connec
 	if data == nil {
 		return nil, nil, nil
 	}
-	p, err := javajson.NewParser(data)
-	if err != nil {
+	if err := c.parser.Reset(data); err != nil {
 		return nil, nil, dataError(err, deserializing)
 	}
-	r := jsonReader{Parser: p, replaceNull: c.replaceNull}
+	defer c.parser.Reset(nil) // lest it keeps what was fetched with the record
+	r := jsonReader{Parser: &c.parser, replaceNull: c.replaceNull}
 	switch {
 	case c.envelope && c.fixed != nil:
 		v, err := r.read(c.fixed)
 		return c.fixed, v, r.dataError(err)
 	case c.envelope:
 		return c.readEnvelope(&r)
-	case p.AtEnd():
+	case r.AtEnd():
 		return nil, nil, nil
 	}
 	v, err := r.read(nil)

@@ -2,8 +2,10 @@ package javajson
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -37,14 +39,33 @@ type Parser struct {
 	data  []byte
 	at    int
 	depth int
+	room  []byte // for texts with escapes
 }
 
 // NewParser returns a parser of data, which must not change while it is in use.
 func NewParser(data []byte) (*Parser, error) {
-	if !utf8.Valid(data) {
-		return nil, errors.New("invalid JSON: not UTF-8")
+	p := new(Parser)
+	if err := p.Reset(data); err != nil {
+		return nil, err
 	}
-	return &Parser{data: bytes.TrimPrefix(data, []byte("\ufeff"))}, nil
+	return p, nil
+}
+
+// mostRoom is what a parser keeps at most between two texts.
+const mostRoom = 1 << 20
+
+// Reset makes p, which may be blank or have failed, a parser of data.
+func (p *Parser) Reset(data []byte) error {
+	room := p.room
+	if cap(room) > mostRoom {
+		room = nil
+	}
+	*p = Parser{room: room[:0]}
+	if !utf8.Valid(data) {
+		return errors.New("invalid JSON: not UTF-8")
+	}
+	p.data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	return nil
 }
 
 // Explain adds to an error where it was met.
@@ -320,30 +341,45 @@ func (p *Parser) String() (string, error) {
 	if p.Peek() != '"' {
 		return "", errors.New("expected a string")
 	}
-	b, err := p.text()
-	return string(b), err
+	run, more, err := p.run()
+	if err != nil || !more {
+		return string(run), err
+	}
+	// What is left is no longer without its escapes than with them.
+	b, err := p.escaped(append(slices.Grow(p.room, len(p.data)-p.at+len(run)+wordSize), run...))
+	if err != nil {
+		return "", err
+	}
+	p.room = b[:0]
+	return string(b), nil
 }
 
 // text reads a string's bytes, shared with the input where it has no escapes.
 func (p *Parser) text() ([]byte, error) {
-	p.at++
-	from := p.at
-	for p.at < len(p.data) {
-		switch c := p.data[p.at]; {
-		case c == '"':
-			p.at++
-			return p.data[from : p.at-1], nil
-		case c == '\\':
-			// What is left is no longer without its escapes than with them.
-			b := make([]byte, 0, p.at-from+untilQuote(p.data[p.at:]))
-			return p.escaped(append(b, p.data[from:p.at]...))
-		case c < ' ':
-			return nil, errors.New("a control character in a string")
-		}
-		p.at++
+	run, more, err := p.run()
+	if err != nil || !more {
+		return run, err
 	}
-	return nil, errEnd
+	return p.escaped(append(make([]byte, 0, len(run)+untilQuote(p.data[p.at:])), run...))
 }
+
+// run reads a string up to its first escape, which then is more to come, or its end.
+func (p *Parser) run() (run []byte, more bool, err error) {
+	from := p.at + 1
+	p.at = runEnd(p.data, from)
+	switch {
+	case p.at == len(p.data):
+		return nil, false, errEnd
+	case p.data[p.at] == '"':
+		p.at++
+		return p.data[from : p.at-1], false, nil
+	case p.data[p.at] == '\\':
+		return p.data[from:p.at], true, nil
+	}
+	return nil, false, errControl
+}
+
+var errControl = errors.New("a control character in a string")
 
 // untilQuote is how many bytes of a string are left before the quote that ends it, or all.
 func untilQuote(data []byte) int {
@@ -358,27 +394,27 @@ func untilQuote(data []byte) int {
 	return len(data)
 }
 
-// escaped reads the rest of a string from its first escape on.
+// unescaped are the bytes that stand behind a backslash for others; 0 is none.
+var unescaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+// escaped reads the rest of a string from an escape on.
 func (p *Parser) escaped(b []byte) ([]byte, error) {
 	for p.at < len(p.data) {
+		b = p.copyRun(b)
+		if p.at == len(p.data) {
+			break
+		}
 		c := p.data[p.at]
 		switch {
 		case c == '"':
 			p.at++
 			return b, nil
 		case c < ' ':
-			return nil, errors.New("a control character in a string")
-		case c != '\\':
-			from := p.at
-			for p.at < len(p.data) && p.data[p.at] != '"' && p.data[p.at] != '\\' && p.data[p.at] >= ' ' {
-				p.at++
-			}
-			b = append(b, p.data[from:p.at]...)
-			continue
+			return nil, errControl
 		}
 		p.at++
 		if p.at == len(p.data) {
-			return nil, errEnd
+			break
 		}
 		c = p.data[p.at]
 		p.at++
@@ -390,13 +426,30 @@ func (p *Parser) escaped(b []byte) ([]byte, error) {
 			b = utf8.AppendRune(b, r)
 			continue
 		}
-		i := bytes.IndexByte([]byte(`"\/bfnrt`), c)
-		if i < 0 {
+		if unescaped[c] == 0 {
 			return nil, fmt.Errorf("unknown escape %q", c)
 		}
-		b = append(b, "\"\\/\b\f\n\r\t"[i])
+		b = append(b, unescaped[c])
 	}
 	return nil, errEnd
+}
+
+// copyRun appends what stands before the next quote, backslash or control character.
+func (p *Parser) copyRun(b []byte) []byte {
+	for len(p.data)-p.at >= wordSize && cap(b)-len(b) >= wordSize {
+		w := binary.LittleEndian.Uint64(p.data[p.at:])
+		binary.LittleEndian.PutUint64(b[len(b):len(b)+wordSize], w)
+		if mask := quoteOrControl(w); mask != 0 {
+			n := firstOf(mask)
+			p.at += n
+			return b[:len(b)+n]
+		}
+		p.at += wordSize
+		b = b[:len(b)+wordSize]
+	}
+	from := p.at
+	p.at = runEnd(p.data, from)
+	return append(b, p.data[from:p.at]...)
 }
 
 // unicode reads what follows \u, and the second half of a surrogate pair. Half a pair

@@ -2,9 +2,11 @@ package javajson
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -18,13 +20,10 @@ import (
 // Bytes that are not UTF-8 become U+FFFD.
 func AppendString(b []byte, s string) []byte {
 	b = append(b, '"')
-	for i := 0; i < len(s); {
-		from := i
-		for i < len(s) && ' ' <= s[i] && s[i] < utf8.RuneSelf && s[i] != '"' && s[i] != '\\' {
-			i++
-		}
-		if b = append(b, s[from:i]...); i == len(s) {
-			break
+	for i := 0; ; {
+		b, i = appendRun(b, s, i)
+		if i == len(s) {
+			return append(b, '"')
 		}
 		c := s[i]
 		if c < utf8.RuneSelf {
@@ -41,7 +40,28 @@ func AppendString(b []byte, s string) []byte {
 		}
 		i += size
 	}
-	return append(b, '"')
+}
+
+// appendRun appends what of s stands for itself from a place on, and returns where that ends.
+func appendRun(b []byte, s string, from int) ([]byte, int) {
+	for len(s)-from >= wordSize {
+		if cap(b)-len(b) < wordSize {
+			b = slices.Grow(b, len(s)-from)
+		}
+		w := wordAt(s, from)
+		binary.LittleEndian.PutUint64(b[len(b):len(b)+wordSize], w)
+		if mask := escapable(w); mask != 0 {
+			n := firstOf(mask)
+			return b[:len(b)+n], from + n
+		}
+		b = b[:len(b)+wordSize]
+		from += wordSize
+	}
+	end := from
+	for end < len(s) && ' ' <= s[end] && s[end] < utf8.RuneSelf && s[end] != '"' && s[end] != '\\' {
+		end++
+	}
+	return append(b, s[from:end]...), end
 }
 
 func appendASCII(b []byte, c byte) []byte {
