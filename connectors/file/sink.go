@@ -10,7 +10,7 @@ import (
 	"syscall"
 
 	"tributary/connect"
-	"tributary/connect/converter"
+	"tributary/internal/javatext"
 )
 
 var sinkDef = connect.NewConfigDef(
@@ -74,10 +74,13 @@ func (o *output) Write(b []byte) (int, error) {
 // sinkTask appends one line a record: the text of its value.
 type sinkTask struct {
 	stdout *output
-	text   converter.String
 	file   *os.File // nil for the standard output
 	to     io.Writer
+	room   []byte // for lines
 }
+
+// mostRoom is what is kept at most from one batch to the next.
+const mostRoom = 1 << 20
 
 var _ connect.Flusher = (*sinkTask)(nil)
 
@@ -102,16 +105,12 @@ func (t *sinkTask) Put(_ context.Context, records []*connect.Record) error {
 	if len(records) == 0 {
 		return nil
 	}
-	var lines []byte
+	lines := t.room[:0]
 	for _, r := range records {
-		text, err := t.text.FromConnectData(r.Topic, nil, r.ValueSchema, r.Value)
-		if err != nil {
-			return err
-		}
-		if text == nil {
-			text = []byte("null")
-		}
-		lines = append(append(lines, text...), '\n')
+		lines = append(javatext.Append(lines, r.Value), '\n')
+	}
+	if cap(lines) <= mostRoom {
+		t.room = lines
 	}
 	_, err := t.to.Write(lines)
 	return err

@@ -33,10 +33,25 @@ type sourceTask struct {
 
 	partition *connect.SourcePartition
 	file      *os.File
-	missing   bool // it was said that the file is not there
+	missing   bool   // it was said that the file is not there
+	chunk     []byte // what is read goes through
 	lines     splitter
-	at        int64 // after the last line that was returned
+	came      int64                  // when the lines were read, in milliseconds
+	blank     []connect.SourceRecord // records are made in blocks
+	at        int64                  // after the last line that was returned
 }
+
+// recordBlock is how many records are made at once at most.
+const recordBlock = 64
+
+// lineOffset is the position behind a line.
+type lineOffset int64
+
+// OffsetFields implements connect.SourceOffset.
+func (o lineOffset) OffsetFields() map[string]any { return map[string]any{positionField: int64(o)} }
+
+// noOffset is that of the standard input.
+var noOffset = connect.OffsetMap{positionField: nil}
 
 // Start implements connect.SourceTask.
 func (t *sourceTask) Start(_ context.Context, tc connect.TaskContext, config map[string]string) error {
@@ -79,21 +94,28 @@ func (t *sourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) 
 			return records, err
 		}
 		t.lines.add(chunk)
+		t.came = time.Now().UnixMilli()
 	}
 }
 
 func (t *sourceTask) record(line string) *connect.SourceRecord {
-	offset := connect.OffsetMap{positionField: t.at}
-	if t.name == "" {
-		offset[positionField] = nil
+	if len(t.blank) == 0 {
+		left := 1 + len(t.lines.whole)/(len(line)+1) // if they are as long
+		t.blank = make([]connect.SourceRecord, min(left, recordBlock))
 	}
-	return &connect.SourceRecord{
+	r := &t.blank[0]
+	t.blank = t.blank[1:]
+	*r = connect.SourceRecord{
 		Record: connect.Record{
-			Topic: t.topic, Partition: connect.PartitionUnset, Timestamp: time.Now().UnixMilli(),
+			Topic: t.topic, Partition: connect.PartitionUnset, Timestamp: t.came,
 			ValueSchema: connect.StringSchema, Value: line,
 		},
-		SourcePartition: t.partition, SourceOffset: offset,
+		SourcePartition: t.partition, SourceOffset: noOffset,
 	}
+	if t.name != "" {
+		r.SourceOffset = lineOffset(t.at)
+	}
+	return r
 }
 
 // open opens the file where the committed offset says. It waits a while for a file that
@@ -128,13 +150,15 @@ func (t *sourceTask) open(ctx context.Context) (found bool, err error) {
 }
 
 // read returns what there is to read, nothing at the end for now; with wait it waits a
-// while there.
+// while there. It is valid until the next call.
 func (t *sourceTask) read(ctx context.Context, wait bool) ([]byte, error) {
 	if t.name == "" {
 		return t.stdin.read(ctx, wait)
 	}
-	chunk := make([]byte, readSize)
-	n, err := t.file.Read(chunk)
+	if t.chunk == nil {
+		t.chunk = make([]byte, readSize)
+	}
+	n, err := t.file.Read(t.chunk)
 	if n == 0 && errors.Is(err, io.EOF) {
 		if wait {
 			pause(ctx)
@@ -144,7 +168,7 @@ func (t *sourceTask) read(ctx context.Context, wait bool) ([]byte, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	return chunk[:n], nil
+	return t.chunk[:n], nil
 }
 
 // Stop implements connect.SourceTask.
