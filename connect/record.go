@@ -66,14 +66,10 @@ type Origin struct {
 	raw any
 }
 
-// WithRaw returns a copy that carries what the worker keeps with the record, for its own
-// use.
-func (o Origin) WithRaw(raw any) *Origin {
-	o.raw = raw
-	return &o
-}
+// SetRaw keeps something of the worker's with the record, for its own use.
+func (o *Origin) SetRaw(raw any) { o.raw = raw }
 
-// Raw is what WithRaw was given, nil for records that no worker read.
+// Raw is what SetRaw was given, nil for records that no worker read.
 func (o *Origin) Raw() any { return o.raw }
 
 // TopicPartition is the partition that the record was read from.

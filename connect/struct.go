@@ -19,7 +19,32 @@ func NewStruct(schema *Schema) *StructValue {
 	if schema.Type != Struct {
 		panic("connect: not a struct schema: " + schema.String())
 	}
-	return &StructValue{schema: schema, values: make([]any, len(schema.Fields))}
+	// Most structs are small, and many are made for each record: they come in one piece with their values.
+	n := len(schema.Fields)
+	switch {
+	case n <= 2:
+		s := &struct {
+			StructValue
+			room [2]any
+		}{StructValue: StructValue{schema: schema}}
+		s.values = s.room[:n]
+		return &s.StructValue
+	case n <= 4:
+		s := &struct {
+			StructValue
+			room [4]any
+		}{StructValue: StructValue{schema: schema}}
+		s.values = s.room[:n]
+		return &s.StructValue
+	case n <= 8:
+		s := &struct {
+			StructValue
+			room [8]any
+		}{StructValue: StructValue{schema: schema}}
+		s.values = s.room[:n]
+		return &s.StructValue
+	}
+	return &StructValue{schema: schema, values: make([]any, n)}
 }
 
 // Schema describes the struct.

@@ -11,7 +11,7 @@ type InsertField struct {
 	stateless
 	side
 	topic, partition, offset, timestamp, static insertion
-	staticValue                                 string
+	staticValue                                 any // a string
 	replaceNull                                 bool
 	plans                                       *cache[*insertPlan]
 }
@@ -108,12 +108,14 @@ func (t *InsertField) Apply(r *connect.Record) (*connect.Record, error) {
 		}
 	}
 	put := func(i int, v any) {
-		if err == nil && i >= 0 {
+		if err == nil {
 			err = out.PutAt(i, v)
 		}
 	}
-	put(plan.topic, r.Topic)
-	if r.Partition != connect.PartitionUnset {
+	if plan.topic >= 0 {
+		put(plan.topic, r.Topic)
+	}
+	if plan.partition >= 0 && r.Partition != connect.PartitionUnset {
 		put(plan.partition, r.Partition)
 	}
 	if plan.offset >= 0 {
@@ -122,10 +124,12 @@ func (t *InsertField) Apply(r *connect.Record) (*connect.Record, error) {
 		}
 		put(plan.offset, r.Origin.Offset)
 	}
-	if r.Timestamp != connect.NoTimestamp {
+	if plan.timestamp >= 0 && r.Timestamp != connect.NoTimestamp {
 		put(plan.timestamp, connect.TimestampFromMillis(r.Timestamp))
 	}
-	put(plan.static, t.staticValue)
+	if plan.static >= 0 {
+		put(plan.static, t.staticValue)
+	}
 	if err != nil {
 		return nil, err
 	}

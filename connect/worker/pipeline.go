@@ -74,12 +74,7 @@ func (p *pipeline) apply(ctx context.Context, record *connect.SourceRecord, out 
 func (p *pipeline) transform(ctx context.Context, s *step, at failurePoint, r *connect.Record) (*connect.Record, error) {
 	result, err := s.apply(r)
 	if err != nil {
-		at.stage, at.class = stageTransformation, s.class
-		err = p.tolerance.retry(ctx, at, err, func() (err error) {
-			result, err = s.apply(r)
-			return err
-		})
-		if err != nil {
+		if result, err = p.transformAgain(ctx, s, at, r, err); err != nil {
 			return nil, err
 		}
 	}
@@ -87,6 +82,17 @@ func (p *pipeline) transform(ctx context.Context, s *step, at failurePoint, r *c
 		return nil, errSkipped
 	}
 	return result, nil
+}
+
+// transformAgain follows a failure, like the other attempts again: by themselves, lest what
+// they share with the closure costs every record memory.
+func (p *pipeline) transformAgain(ctx context.Context, s *step, at failurePoint, r *connect.Record, err error) (result *connect.Record, _ error) {
+	at.stage, at.class = stageTransformation, s.class
+	err = p.tolerance.retry(ctx, at, err, func() (err error) {
+		result, err = s.apply(r)
+		return err
+	})
+	return result, err
 }
 
 func (s *step) apply(r *connect.Record) (*connect.Record, error) {
@@ -113,11 +119,16 @@ func (p *pipeline) convert(ctx context.Context, c *convert, record *connect.Sour
 	}
 	data, err := c.converter.FromConnectData(r.Topic, r.Headers, schema, value)
 	if err != nil {
-		err = p.tolerance.retry(ctx, failurePoint{stage: c.stage, class: c.class, record: record}, err, func() (err error) {
-			data, err = c.converter.FromConnectData(r.Topic, r.Headers, schema, value)
-			return err
-		})
+		return p.convertAgain(ctx, c, record, r, schema, value, err)
 	}
+	return data, nil
+}
+
+func (p *pipeline) convertAgain(ctx context.Context, c *convert, record *connect.SourceRecord, r *connect.Record, schema *connect.Schema, value any, err error) (data []byte, _ error) {
+	err = p.tolerance.retry(ctx, failurePoint{stage: c.stage, class: c.class, record: record}, err, func() (err error) {
+		data, err = c.converter.FromConnectData(r.Topic, r.Headers, schema, value)
+		return err
+	})
 	return data, err
 }
 
@@ -148,13 +159,21 @@ func (p *pipeline) headers(ctx context.Context, record *connect.SourceRecord, r 
 // and any other error when the task has to fail. converted is told the topic of a record
 // that could be converted.
 func (p *pipeline) receive(ctx context.Context, in *kafka.Record, converted func(topic string)) (*connect.Record, error) {
-	r := &connect.Record{Topic: in.Topic, Partition: in.Partition, Timestamp: in.Timestamp}
-	at := failurePoint{consumed: in}
-	origin := connect.Origin{Topic: in.Topic, Partition: in.Partition, Offset: in.Offset, TimestampType: connect.CreateTime}
-	if in.LogAppendTime {
-		origin.TimestampType = connect.LogAppendTime
+	// In one piece, for a record and its origin live as long.
+	both := &struct {
+		record connect.Record
+		origin connect.Origin
+	}{
+		connect.Record{Topic: in.Topic, Partition: in.Partition, Timestamp: in.Timestamp},
+		connect.Origin{Topic: in.Topic, Partition: in.Partition, Offset: in.Offset, TimestampType: connect.CreateTime},
 	}
-	r.Origin = origin.WithRaw(in)
+	if in.LogAppendTime {
+		both.origin.TimestampType = connect.LogAppendTime
+	}
+	both.origin.SetRaw(in)
+	r := &both.record
+	r.Origin = &both.origin
+	at := failurePoint{consumed: in}
 	headers := rawHeaders(in)
 	var err error
 	if r.KeySchema, r.Key, err = p.parse(ctx, &p.key, at, in.Topic, headers, in.Key); err != nil {
@@ -198,15 +217,20 @@ func bytesOrNil(b []byte) any {
 	return b
 }
 
-func (p *pipeline) parse(ctx context.Context, c *convert, at failurePoint, topic string, headers []connect.Header, data []byte) (schema *connect.Schema, value any, err error) {
-	attempt := func() (err error) {
+func (p *pipeline) parse(ctx context.Context, c *convert, at failurePoint, topic string, headers []connect.Header, data []byte) (*connect.Schema, any, error) {
+	schema, value, err := c.converter.ToConnectData(topic, headers, data)
+	if err != nil {
+		return p.parseAgain(ctx, c, at, topic, headers, data, err)
+	}
+	return schema, value, nil
+}
+
+func (p *pipeline) parseAgain(ctx context.Context, c *convert, at failurePoint, topic string, headers []connect.Header, data []byte, err error) (schema *connect.Schema, value any, _ error) {
+	at.stage, at.class = c.stage, c.class
+	err = p.tolerance.retry(ctx, at, err, func() (err error) {
 		schema, value, err = c.converter.ToConnectData(topic, headers, data)
 		return err
-	}
-	if err = attempt(); err != nil {
-		at.stage, at.class = c.stage, c.class
-		err = p.tolerance.retry(ctx, at, err, attempt)
-	}
+	})
 	return schema, value, err
 }
 

@@ -183,7 +183,9 @@ func (s *sinkLane) convert(records []kafka.Record) (err error) {
 		default:
 			return err
 		}
-		s.delivering[connect.TopicPartition{Topic: in.Topic, Partition: in.Partition}] = in.Offset + 1
+		if next := i + 1; next == len(records) || records[next].Partition != in.Partition || records[next].Topic != in.Topic {
+			s.delivering[connect.TopicPartition{Topic: in.Topic, Partition: in.Partition}] = in.Offset + 1
+		}
 	}
 	s.metrics.consumed(s.delivering)
 	return nil
