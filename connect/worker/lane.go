@@ -141,6 +141,9 @@ func (t *taskRun) sendBatch(records []*connect.SourceRecord) (err error) {
 		}
 	}
 	t.metrics.sent(t.outlet.unacked())
+	if t.lane != rawLane {
+		processRoom.pass(len(records))
+	}
 	return nil
 }
 

@@ -188,6 +188,7 @@ func (s *sinkLane) convert(records []kafka.Record) (err error) {
 		}
 	}
 	s.metrics.consumed(s.delivering)
+	processRoom.pass(len(records))
 	return nil
 }
 
