@@ -397,10 +397,13 @@ func untilQuote(data []byte) int {
 // unescaped are the bytes that stand behind a backslash for others; 0 is none.
 var unescaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
-// escaped reads the rest of a string from an escape on.
+// escaped reads the rest of a string from an escape on, and appends it.
 func (p *Parser) escaped(b []byte) ([]byte, error) {
 	for p.at < len(p.data) {
-		b = p.copyRun(b)
+		b = p.copyPlain(b)
+		from := p.at
+		p.at = runEnd(p.data, from)
+		b = append(b, p.data[from:p.at]...)
 		if p.at == len(p.data) {
 			break
 		}
@@ -434,22 +437,29 @@ func (p *Parser) escaped(b []byte) ([]byte, error) {
 	return nil, errEnd
 }
 
-// copyRun appends what stands before the next quote, backslash or control character.
-func (p *Parser) copyRun(b []byte) []byte {
-	for len(p.data)-p.at >= wordSize && cap(b)-len(b) >= wordSize {
-		w := binary.LittleEndian.Uint64(p.data[p.at:])
-		binary.LittleEndian.PutUint64(b[len(b):len(b)+wordSize], w)
-		if mask := quoteOrControl(w); mask != 0 {
-			n := firstOf(mask)
-			p.at += n
-			return b[:len(b)+n]
+// copyPlain appends runs and escapes of one letter as long as whole words are left, and room for them.
+func (p *Parser) copyPlain(b []byte) []byte {
+	data, at, n := p.data, p.at, len(b)
+	b = b[:cap(b)]
+	for len(data)-at > wordSize && len(b)-n > wordSize {
+		w := binary.LittleEndian.Uint64(data[at:])
+		binary.LittleEndian.PutUint64(b[n:], w)
+		mask := quoteOrControl(w)
+		if mask == 0 {
+			at, n = at+wordSize, n+wordSize
+			continue
 		}
-		p.at += wordSize
-		b = b[:len(b)+wordSize]
+		run := firstOf(mask)
+		at, n = at+run, n+run
+		letter := unescaped[data[at+1]]
+		if data[at] != '\\' || letter == 0 {
+			break
+		}
+		b[n] = letter
+		at, n = at+2, n+1
 	}
-	from := p.at
-	p.at = runEnd(p.data, from)
-	return append(b, p.data[from:p.at]...)
+	p.at = at
+	return b[:n]
 }
 
 // unicode reads what follows \u, and the second half of a surrogate pair. Half a pair

@@ -42,26 +42,37 @@ func AppendString(b []byte, s string) []byte {
 	}
 }
 
-// appendRun appends what of s stands for itself from a place on, and returns where that ends.
+// appendRun appends what of s stands for itself from a place on, and quotes and backslashes as long as
+// whole words are left. It returns where that ends.
 func appendRun(b []byte, s string, from int) ([]byte, int) {
+	n := len(b)
+	b = b[:cap(b)]
 	for len(s)-from >= wordSize {
-		if cap(b)-len(b) < wordSize {
-			b = slices.Grow(b, len(s)-from)
+		if len(b)-n < wordSize+1 {
+			b = slices.Grow(b[:n], len(s)-from+wordSize)
+			b = b[:cap(b)]
 		}
 		w := wordAt(s, from)
-		binary.LittleEndian.PutUint64(b[len(b):len(b)+wordSize], w)
-		if mask := escapable(w); mask != 0 {
-			n := firstOf(mask)
-			return b[:len(b)+n], from + n
+		binary.LittleEndian.PutUint64(b[n:], w)
+		mask := escapable(w)
+		if mask == 0 {
+			from, n = from+wordSize, n+wordSize
+			continue
 		}
-		b = b[:len(b)+wordSize]
-		from += wordSize
+		run := firstOf(mask)
+		from, n = from+run, n+run
+		c := s[from]
+		if c != '"' && c != '\\' {
+			return b[:n], from
+		}
+		b[n], b[n+1] = '\\', c
+		from, n = from+1, n+2
 	}
 	end := from
 	for end < len(s) && ' ' <= s[end] && s[end] < utf8.RuneSelf && s[end] != '"' && s[end] != '\\' {
 		end++
 	}
-	return append(b, s[from:end]...), end
+	return append(b[:n], s[from:end]...), end
 }
 
 func appendASCII(b []byte, c byte) []byte {
