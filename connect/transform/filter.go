@@ -3,7 +3,10 @@ package transform
 import "tributary/connect"
 
 // Filter drops every record that it is applied to; its predicate says which.
-type Filter struct{ stateless }
+type Filter struct {
+	stateless
+	copying
+}
 
 // ConfigDef implements connect.Transformation.
 func (*Filter) ConfigDef() *connect.ConfigDef { return noSettings }

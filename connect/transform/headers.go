@@ -10,6 +10,7 @@ import (
 // DropHeaders removes all headers with the given names.
 type DropHeaders struct {
 	stateless
+	copying
 	names map[string]bool
 }
 
@@ -43,6 +44,7 @@ func (t *DropHeaders) Apply(r *connect.Record) (*connect.Record, error) {
 // are: "123" becomes a number.
 type InsertHeader struct {
 	stateless
+	copying
 	header connect.Header
 }
 

@@ -9,7 +9,7 @@ import (
 // and the connector's converter can write another format. It has no counterpart in Java.
 type Parse struct {
 	stateless
-	side      side
+	side
 	converter connect.Converter
 }
 
@@ -27,7 +27,7 @@ func (t *Parse) Configure(config map[string]string) error {
 		return err
 	}
 	var err error
-	t.converter, err = parsing.New(config, "converter", t.side == onKey)
+	t.converter, err = parsing.New(config, "converter", t.side.key)
 	return err
 }
 

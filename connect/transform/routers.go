@@ -12,6 +12,7 @@ import (
 // RegexRouter gives records whose topic matches a pattern another topic.
 type RegexRouter struct {
 	stateless
+	copying
 	replacer *jregex.Replacer
 	// routed remembers what became of topics: running the pattern for each record costs as much as decompressing it.
 	routed map[string]string
@@ -68,6 +69,7 @@ func (t *RegexRouter) Apply(r *connect.Record) (*connect.Record, error) {
 // TimestampRouter makes the topic of the old one and the record's timestamp.
 type TimestampRouter struct {
 	stateless
+	copying
 	topic  string
 	format *simpledate.Format
 }

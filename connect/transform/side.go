@@ -8,29 +8,44 @@ import (
 )
 
 // side is the part of a record that a transformation works on.
-type side bool
+type side struct {
+	key bool
+	own *connect.Record // may be changed in place
+}
 
-const (
-	onKey   side = false
-	onValue side = true
-)
+var onKey, onValue = side{key: true}, side{}
+
+// ChangeInPlace gives a transformation a record that it may change in place whenever it is applied to it, instead of
+// making a copy: whoever calls it lets nobody keep that record. A transformation that has the method keeps no record
+// itself; others must never see one that changes.
+func (s *side) ChangeInPlace(own *connect.Record) { s.own = own }
+
+// copying is for transformations that keep no record, and make copies all the same.
+type copying struct{}
+
+// ChangeInPlace says that no record is kept.
+func (copying) ChangeInPlace(*connect.Record) {}
 
 func (s side) of(r *connect.Record) (*connect.Schema, any) {
-	if s == onKey {
+	if s.key {
 		return r.KeySchema, r.Key
 	}
 	return r.ValueSchema, r.Value
 }
 
-// with returns a copy of the record with another key or value.
+// with returns the record with another key or value: a copy, unless it may be changed.
 func (s side) with(r *connect.Record, schema *connect.Schema, value any) *connect.Record {
-	out := *r
-	if s == onKey {
+	out := r
+	if r != s.own {
+		own := *r
+		out = &own
+	}
+	if s.key {
 		out.KeySchema, out.Key = schema, value
 	} else {
 		out.ValueSchema, out.Value = schema, value
 	}
-	return &out
+	return out
 }
 
 // stateless has nothing to close.

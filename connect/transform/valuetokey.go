@@ -9,6 +9,7 @@ import (
 // ValueToKey makes the key of fields of the value.
 type ValueToKey struct {
 	stateless
+	copying
 	fields      []string
 	replaceNull bool
 	plans       *cache[*replacePlan]

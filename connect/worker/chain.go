@@ -32,6 +32,7 @@ func buildPipeline(plugins *plugin.Registry, worker, config map[string]string, v
 		}
 		p.steps = append(p.steps, s)
 	}
+	p.shareOwn()
 	return p, nil
 }
 

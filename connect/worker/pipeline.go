@@ -22,6 +22,26 @@ type pipeline struct {
 	value     convert
 	header    headerConvert
 	tolerance *tolerance
+	// own is the record that transformations change in place, where all of them can; see useOwn.
+	own    connect.Record
+	useOwn bool
+}
+
+// inPlace is a transformation that keeps no record, and may change own in place: see package transform.
+type inPlace interface{ ChangeInPlace(own *connect.Record) }
+
+// shareOwn lets the transformations change the pipeline's record in place, instead of copying records for each step.
+// It takes all of them: a plugin of others may keep what it was given.
+func (p *pipeline) shareOwn() {
+	for _, s := range p.steps {
+		if _, ok := s.transformation.(inPlace); !ok || s.predicate != nil {
+			return
+		}
+	}
+	for _, s := range p.steps {
+		s.transformation.(inPlace).ChangeInPlace(&p.own)
+	}
+	p.useOwn = len(p.steps) > 0
 }
 
 type step struct {
@@ -48,6 +68,10 @@ type headerConvert struct {
 // further, and any other error when the task has to fail.
 func (p *pipeline) apply(ctx context.Context, record *connect.SourceRecord, out *kafka.Record) error {
 	r := &record.Record
+	if p.useOwn {
+		p.own = *r
+		r = &p.own
+	}
 	for i := range p.steps {
 		var err error
 		if r, err = p.transform(ctx, &p.steps[i], failurePoint{record: record}, r); err != nil {
@@ -189,10 +213,18 @@ func (p *pipeline) receive(ctx context.Context, in *kafka.Record, converted func
 		return nil, fmt.Errorf("the record at offset %d of %s-%d has the timestamp %d; it must be a time since 1970 in milliseconds, or none", in.Offset, in.Topic, in.Partition, in.Timestamp)
 	}
 	converted(in.Topic)
+	if p.useOwn {
+		p.own = *r
+		r = &p.own
+	}
 	for i := range p.steps {
 		if r, err = p.transform(ctx, &p.steps[i], at, r); err != nil {
 			return nil, err
 		}
+	}
+	if r == &p.own {
+		both.record = p.own
+		r = &both.record
 	}
 	return r, nil
 }

@@ -91,8 +91,13 @@ func AppendScalar(b []byte, value any) ([]byte, bool) {
 
 // String is Append for a string.
 func String(value any) string {
-	if text, ok := value.(string); ok {
-		return text
+	switch v := value.(type) {
+	case string:
+		return v
+	case int32:
+		return strconv.FormatInt(int64(v), 10)
+	case int64:
+		return strconv.FormatInt(v, 10)
 	}
 	return string(Append(nil, value))
 }
