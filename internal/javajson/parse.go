@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -298,7 +299,7 @@ func (p *Parser) digits() int {
 }
 
 func (p *Parser) accept(any string) bool {
-	if p.at < len(p.data) && bytes.IndexByte([]byte(any), p.data[p.at]) >= 0 {
+	if p.at < len(p.data) && strings.IndexByte(any, p.data[p.at]) >= 0 {
 		p.at++
 		return true
 	}
@@ -314,6 +315,9 @@ func (p *Parser) Number() (Number, error) {
 		return Number{}, errors.New("a number without digits")
 	}
 	n := Number{Integer: true}
+	if p.delimited() {
+		return p.number(n, from)
+	}
 	if p.accept(".") {
 		n.Integer = false
 		if p.digits() == 0 {
@@ -330,6 +334,11 @@ func (p *Parser) Number() (Number, error) {
 	if !p.delimited() {
 		return Number{}, errors.New("a number that does not end")
 	}
+	return p.number(n, from)
+}
+
+// number is n with its text, which ends here.
+func (p *Parser) number(n Number, from int) (Number, error) {
 	if n.Text = p.data[from:p.at]; len(n.Text) > maxNumberLength {
 		return Number{}, fmt.Errorf("a number longer than %d characters", maxNumberLength)
 	}

@@ -11,6 +11,9 @@ import (
 // Cache holds a bounded number of values by schema, and forgets those not used for the
 // longest time. It is for one goroutine.
 type Cache[V any] struct {
+	// last is nearly always what is asked for again.
+	last      *connect.Schema
+	lastValue V
 	byPointer *simplelru.LRU[*connect.Schema, V]
 	byHash    *simplelru.LRU[uint64, entry[V]]
 }
@@ -31,6 +34,17 @@ func New[V any](size int) *Cache[V] {
 // Get returns the value made of a schema, with make where there is none. An error of
 // make is returned and not remembered.
 func (c *Cache[V]) Get(schema *connect.Schema, make func(*connect.Schema) (V, error)) (V, error) {
+	if schema == c.last && schema != nil {
+		return c.lastValue, nil
+	}
+	v, err := c.get(schema, make)
+	if err == nil {
+		c.last, c.lastValue = schema, v
+	}
+	return v, err
+}
+
+func (c *Cache[V]) get(schema *connect.Schema, make func(*connect.Schema) (V, error)) (V, error) {
 	if v, ok := c.byPointer.Get(schema); ok {
 		return v, nil
 	}
