@@ -19,10 +19,8 @@ type javaPartitioner struct {
 
 var _ sarama.DynamicConsistencyPartitioner = (*javaPartitioner)(nil)
 
-func newJavaPartitioner(batchBytes int) sarama.PartitionerConstructor {
-	return func(topic string) sarama.Partitioner {
-		return &javaPartitioner{keyed: sarama.NewMurmur2Partitioner(topic), batchBytes: batchBytes, sticky: -1}
-	}
+func newJavaPartitioner(topic string, batchBytes int) *javaPartitioner {
+	return &javaPartitioner{keyed: sarama.NewMurmur2Partitioner(topic), batchBytes: batchBytes, sticky: -1}
 }
 
 // Partition places one record. A partition other than AnyPartition is taken as it is.
@@ -33,13 +31,20 @@ func (p *javaPartitioner) Partition(m *sarama.ProducerMessage, partitions int32)
 	if m.Key != nil {
 		return p.keyed.Partition(m, partitions)
 	}
+	size := 0
+	if m.Value != nil {
+		size = m.Value.Length()
+	}
+	return p.unkeyed(size, partitions), nil
+}
+
+// unkeyed places a record without a key by the size of its value.
+func (p *javaPartitioner) unkeyed(size int, partitions int32) int32 {
 	if p.sticky < 0 || p.sticky >= partitions || p.stuck >= p.batchBytes {
 		p.draw(partitions)
 	}
-	if m.Value != nil {
-		p.stuck += m.Value.Length()
-	}
-	return p.sticky, nil
+	p.stuck += size
+	return p.sticky
 }
 
 // draw picks another partition than the last one.

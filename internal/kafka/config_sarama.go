@@ -99,7 +99,7 @@ func (c *Config) saramaProducer(s *sarama.Config) {
 	if p.Idempotent {
 		s.Net.MaxOpenRequests = 1
 	}
-	s.Producer.Partitioner = newJavaPartitioner(p.BatchBytes)
+	s.Producer.Partitioner = func(topic string) sarama.Partitioner { return newJavaPartitioner(topic, p.BatchBytes) }
 	if p.Linger > 0 {
 		// Without a frequency sarama would wait for the bytes for ever.
 		s.Producer.Flush.Frequency = p.Linger

@@ -156,7 +156,7 @@ func TestWrongLoginsAreNamed(t *testing.T) {
 }
 
 func TestPartitionsAreJavas(t *testing.T) {
-	p := newJavaPartitioner(10)("topic")
+	p := newJavaPartitioner("topic", 10)
 	message := func(partition int32, key, value sarama.Encoder) *sarama.ProducerMessage {
 		return &sarama.ProducerMessage{Partition: partition, Key: key, Value: value}
 	}
@@ -187,7 +187,7 @@ func TestPartitionsAreJavas(t *testing.T) {
 	if got := place(message(AnyPartition, nil, nil), 1); got != 0 {
 		t.Errorf("the only partition is %d", got)
 	}
-	dynamic := p.(sarama.DynamicConsistencyPartitioner)
+	var dynamic sarama.DynamicConsistencyPartitioner = p
 	if dynamic.MessageRequiresConsistency(message(AnyPartition, nil, nil)) || !dynamic.MessageRequiresConsistency(message(0, nil, nil)) {
 		t.Error("only records without key and partition may avoid partitions without leader")
 	}

@@ -72,7 +72,7 @@ var noIdentity = identity{-1, -1}
 // topicState is what placing records needs to know of a topic.
 type topicState struct {
 	partitions int32
-	place      sarama.Partitioner
+	place      *javaPartitioner
 }
 
 const (
@@ -318,7 +318,7 @@ func (p *Producer) learn(leaders map[TopicPartition]partitionLeader) {
 	for topic, n := range counts {
 		t := p.topics[topic]
 		if t == nil {
-			t = &topicState{place: newJavaPartitioner(p.cfg.Producer.BatchBytes)(topic)}
+			t = &topicState{place: newJavaPartitioner(topic, p.cfg.Producer.BatchBytes)}
 			p.topics[topic] = t
 		}
 		t.partitions = n
@@ -328,10 +328,10 @@ func (p *Producer) learn(leaders map[TopicPartition]partitionLeader) {
 // place picks a partition as Java does. The lock is held.
 func (p *Producer) place(rec *Record) (int32, error) {
 	t := p.topics[rec.Topic]
-	m := &sarama.ProducerMessage{Topic: rec.Topic, Partition: AnyPartition, Value: sarama.ByteEncoder(rec.Value)}
-	if rec.Key != nil {
-		m.Key = sarama.ByteEncoder(rec.Key)
+	if rec.Key == nil {
+		return t.place.unkeyed(len(rec.Value), t.partitions), nil
 	}
+	m := &sarama.ProducerMessage{Topic: rec.Topic, Partition: AnyPartition, Key: sarama.ByteEncoder(rec.Key)}
 	partition, err := t.place.Partition(m, t.partitions)
 	if err != nil {
 		return 0, fmt.Errorf("choosing a partition of %s: %w", rec.Topic, err)
