@@ -2,6 +2,7 @@ package compat
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -327,6 +328,15 @@ func exchange(t *testing.T, base, line string) (status int, headers http.Header,
 
 func exchangeOnce(t *testing.T, base, line string) (status int, headers http.Header, body []byte) {
 	t.Helper()
+	response, body, err := send(t.Context(), base, line)
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return response.StatusCode, response.Header, body
+}
+
+// send sends a request and reads the answer's body, which it closes.
+func send(ctx context.Context, base, line string) (response *http.Response, body []byte, err error) {
 	header := http.Header{}
 	for strings.HasPrefix(line, `with "`) {
 		var field string
@@ -335,24 +345,20 @@ func exchangeOnce(t *testing.T, base, line string) (status int, headers http.Hea
 		header.Set(key, value)
 	}
 	parts := append(strings.SplitN(line, " ", 3), "")
-	request, err := http.NewRequestWithContext(t.Context(), parts[0], base+parts[1], strings.NewReader(parts[2]))
+	request, err := http.NewRequestWithContext(ctx, parts[0], base+parts[1], strings.NewReader(parts[2]))
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	if parts[2] != "" || parts[0] == http.MethodPost || parts[0] == http.MethodPatch {
 		request.Header.Set("Content-Type", "application/json")
 	}
 	maps.Copy(request.Header, header)
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatalf("%s: %v", line, err)
+	if response, err = http.DefaultClient.Do(request); err != nil {
+		return nil, nil, err
 	}
 	defer response.Body.Close()
 	body, err = io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatalf("%s: %v", line, err)
-	}
-	return response.StatusCode, response.Header, body
+	return response, body, err
 }
 
 // toldHeaders are the headers that both must agree on.
