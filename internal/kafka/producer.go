@@ -133,7 +133,8 @@ func NewProducer(c *Client, cfg *Config, logger *slog.Logger) (*Producer, error)
 // producer's goroutine, in order within a partition; it must not block for long and must not call
 // Flush, Close, Commit or Abort. When it returns an error, done never runs.
 //
-// The record and its bytes belong to the producer until done runs. done may be nil.
+// The record and its bytes belong to the producer until done runs, which reads them when it sends; also what SendSync has given
+// up waiting for. done may be nil: the record is the producer's for good then.
 func (p *Producer) Send(ctx context.Context, rec *Record, done func(Metadata, error)) error {
 	timestamp := rec.Timestamp
 	switch {

@@ -59,12 +59,10 @@ func (q *queue) open(limit, size int) *batch {
 type batch struct {
 	queue   *queue
 	wire    *sarama.RecordBatch // built when first sent
-	records []*sarama.Record
+	data    []byte              // the records in it; kept until the batch is done with, for it may be sent again
 	entries []entry
-	slab    []sarama.Record
-	base    int64 // the first record's timestamp, which the deltas count from
-	size    int   // estimate, before compression
-	charged int   // counted against buffer.memory
+	size    int // estimate, before compression
+	charged int // counted against buffer.memory
 	created time.Time
 
 	full      bool // large enough to go at once
@@ -74,8 +72,9 @@ type batch struct {
 	waiters   []*flushWait
 }
 
-// entry is what is remembered of a record for its done function.
+// entry is a record of a batch. The record is its sender's again once done has run.
 type entry struct {
+	rec       *Record
 	done      func(Metadata, error)
 	timestamp int64
 }
@@ -86,63 +85,49 @@ type flushWait struct {
 	done chan struct{}
 }
 
-// slabSizes: records are allocated in blocks that grow with the batch.
-const (
-	firstSlab = 8
-	maxSlab   = 256
-)
-
 func (b *batch) add(rec *Record, timestamp int64, size int, done func(Metadata, error)) {
-	if len(b.slab) == cap(b.slab) {
-		b.slab = make([]sarama.Record, 0, min(max(firstSlab, 2*cap(b.slab)), maxSlab))
-	}
-	if len(b.records) == 0 {
-		b.base = timestamp
-	}
-	b.slab = append(b.slab, sarama.Record{
-		Key:            rec.Key,
-		Value:          rec.Value,
-		TimestampDelta: time.Duration(timestamp-b.base) * time.Millisecond,
-		OffsetDelta:    int64(len(b.records)),
-	})
-	r := &b.slab[len(b.slab)-1]
-	if n := len(rec.Headers); n > 0 {
-		block := make([]sarama.RecordHeader, n)
-		r.Headers = make([]*sarama.RecordHeader, n)
-		for i := range rec.Headers {
-			block[i] = sarama.RecordHeader{Key: []byte(rec.Headers[i].Key), Value: rec.Headers[i].Value}
-			r.Headers[i] = &block[i]
-		}
-	}
-	b.records = append(b.records, r)
-	b.entries = append(b.entries, entry{done, timestamp})
+	b.entries = append(b.entries, entry{rec, done, timestamp})
 	b.size += size
 	b.charged += size
 }
 
-// build makes the wire form, once; a retry sends the same bytes again.
-func (b *batch) build(codec sarama.CompressionCodec, level int, transactional bool) *sarama.RecordBatch {
-	if b.wire == nil {
-		latest := b.base
-		for _, e := range b.entries {
-			latest = max(latest, e.timestamp)
-		}
-		b.wire = &sarama.RecordBatch{
-			Version:              2,
-			Codec:                codec,
-			CompressionLevel:     level,
-			PartitionLeaderEpoch: -1,
-			FirstTimestamp:       time.UnixMilli(b.base),
-			MaxTimestamp:         time.UnixMilli(latest),
-			LastOffsetDelta:      int32(len(b.records) - 1),
-			ProducerID:           -1,
-			ProducerEpoch:        -1,
-			FirstSequence:        -1,
-			Records:              b.records,
-			IsTransactional:      transactional,
-		}
+// build makes the wire form, once; a retry sends the same bytes again. The batch takes no more records, and belongs to the
+// sender that calls.
+func (b *batch) build(codec sarama.CompressionCodec, level int, transactional bool) {
+	if b.wire != nil {
+		return
 	}
-	return b.wire
+	// The deltas count from the first record's timestamp.
+	base := b.entries[0].timestamp
+	latest := base
+	for i := range b.entries {
+		latest = max(latest, b.entries[i].timestamp)
+	}
+	b.wire = &sarama.RecordBatch{
+		Version:              2,
+		Codec:                codec,
+		CompressionLevel:     level,
+		PartitionLeaderEpoch: -1,
+		FirstTimestamp:       time.UnixMilli(base),
+		MaxTimestamp:         time.UnixMilli(latest),
+		LastOffsetDelta:      int32(len(b.entries) - 1),
+		ProducerID:           -1,
+		ProducerEpoch:        -1,
+		FirstSequence:        -1,
+		IsTransactional:      transactional,
+	}
+	if codec != sarama.CompressionNone {
+		b.wire.Records = saramaRecords(b.entries)
+		return
+	}
+	b.data = appendRecords(takeBuffer(b.size), b.entries)
+	setEncoded(b.wire, b.data, len(b.entries))
+}
+
+// recycle gives the memory of a batch back of which the broker has said that it is stored, so that nobody reads it any more.
+func (b *batch) recycle() {
+	giveBuffer(b.data)
+	b.data, b.wire = nil, nil
 }
 
 // number gives the batch its place in its queue's sequence, unless it has one already.
@@ -153,7 +138,7 @@ func (b *batch) number(id identity) {
 			q.identity, q.nextSeq = id, 0
 		}
 		b.wire.ProducerID, b.wire.ProducerEpoch, b.wire.FirstSequence = id.id, id.epoch, q.nextSeq
-		q.nextSeq = addSequence(q.nextSeq, len(b.records))
+		q.nextSeq = addSequence(q.nextSeq, len(b.entries))
 		b.sequenced = true
 	}
 }
@@ -173,27 +158,20 @@ func addSequence(seq int32, n int) int32 {
 
 // split makes two batches of one that is too large.
 func (b *batch) split() (first, second *batch) {
-	half := len(b.records) / 2
+	half := len(b.entries) / 2
 	part := func(from, to int) *batch {
 		n := &batch{
 			queue: b.queue, created: b.created, closed: true, full: true, size: batchOverhead,
-			base:    b.entries[from].timestamp,
 			entries: b.entries[from:to:to],
-			records: b.records[from:to:to],
 			waiters: append([]*flushWait(nil), b.waiters...),
 		}
-		for i, r := range n.records {
-			r.OffsetDelta = int64(i)
-			r.TimestampDelta = time.Duration(n.entries[i].timestamp-n.base) * time.Millisecond
-			n.size += recordOverhead + len(r.Key) + len(r.Value)
-			for _, h := range r.Headers {
-				n.size += headerOverhead + len(h.Key) + len(h.Value)
-			}
+		for i := range n.entries {
+			n.size += recordSize(n.entries[i].rec)
 		}
 		n.charged = n.size - batchOverhead
 		return n
 	}
-	first, second = part(0, half), part(half, len(b.records))
+	first, second = part(0, half), part(half, len(b.entries))
 	for _, w := range b.waiters {
 		w.left++
 	}

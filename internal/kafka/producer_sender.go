@@ -15,6 +15,8 @@ type sender struct {
 	p    *Producer
 	node int32
 	wake chan struct{}
+	// ended is closed once nothing is sent any more.
+	ended chan struct{}
 
 	// guarded by the producer's lock
 	queues   []*queue // with batches to send, in the order they came
@@ -27,7 +29,7 @@ type sender struct {
 func (p *Producer) sender(node int32) *sender {
 	s := p.senders[node]
 	if s == nil {
-		s = &sender{p: p, node: node, wake: make(chan struct{}, 1)}
+		s = &sender{p: p, node: node, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 		p.senders[node] = s
 		p.wg.Go(s.loop)
 	}
@@ -58,6 +60,7 @@ func (s *sender) cut() {
 func (s *sender) loop() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	defer close(s.ended)
 	defer s.drop(nil)
 	for s.p.run.Err() == nil {
 		batches, wait := s.drain()
@@ -211,13 +214,16 @@ func (p *Producer) prepare(batches []*batch) error {
 			return err
 		}
 	}
+	for _, b := range batches {
+		b.build(p.codec, p.level, transactional)
+	}
+	if id == noIdentity {
+		return nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, b := range batches {
-		b.build(p.codec, p.level, transactional)
-		if id != noIdentity {
-			b.number(id)
-		}
+		b.number(id)
 	}
 	return nil
 }
@@ -271,6 +277,7 @@ func (p *Producer) report() {
 		select {
 		case <-p.reports.wake:
 		case <-p.run.Done():
+			p.awaitSenders()
 			p.failRest()
 			return
 		}
@@ -294,6 +301,7 @@ func (p *Producer) handle(a *reply) {
 		if err == nil {
 			p.release(b, true)
 			p.finish(b, offset, logAppendTime, nil)
+			b.recycle()
 			continue
 		}
 		p.failed(b, err, a.sent && a.err != nil)
@@ -342,7 +350,7 @@ func (p *Producer) failed(b *batch, err error, uncertain bool) {
 	again := IsRetriable(err) && p.run.Err() == nil && !p.txn.Aborting
 	switch code {
 	case sarama.ErrMessageSizeTooLarge, sarama.ErrMessageSetSizeTooLarge, sarama.ErrInvalidMessageSize:
-		if len(b.records) > 1 {
+		if len(b.entries) > 1 {
 			b.unnumber()
 			first, second := b.split()
 			q.batches = append([]*batch{first, second}, q.batches...)
@@ -469,6 +477,20 @@ func (p *Producer) finish(b *batch, offset, logAppendTime int64, err error) {
 		if w.left--; w.left == 0 {
 			close(w.done)
 		}
+	}
+}
+
+// awaitSenders waits until nothing is being sent any more: what is must not be handed back by done functions. Senders that
+// are made from now on send nothing.
+func (p *Producer) awaitSenders() {
+	p.mu.Lock()
+	var ending []*sender
+	for _, s := range p.senders {
+		ending = append(ending, s)
+	}
+	p.mu.Unlock()
+	for _, s := range ending {
+		<-s.ended
 	}
 }
 

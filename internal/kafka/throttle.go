@@ -23,7 +23,7 @@ var (
 func fieldOffset[T any](name string, kind reflect.Type) uintptr {
 	field, ok := reflect.TypeFor[T]().FieldByName(name)
 	if !ok || field.Type != kind {
-		panic("sarama no longer has the field " + name + "; the test of throttled calls says what for")
+		panic("sarama no longer has the field " + name + "; the tests of throttled calls and of batches say what for")
 	}
 	return field.Offset
 }
