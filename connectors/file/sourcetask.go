@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"tributary/connect"
@@ -33,8 +34,7 @@ type sourceTask struct {
 
 	partition *connect.SourcePartition
 	file      *os.File
-	missing   bool   // it was said that the file is not there
-	chunk     []byte // what is read goes through
+	missing   bool // it was said that the file is not there
 	lines     splitter
 	came      int64                  // when the lines were read, in milliseconds
 	blank     []connect.SourceRecord // records are made in blocks
@@ -89,11 +89,9 @@ func (t *sourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) 
 		if len(records) == t.batch {
 			return records, nil
 		}
-		chunk, err := t.read(ctx, len(records) == 0)
-		if err != nil || len(chunk) == 0 {
+		if more, err := t.read(ctx, len(records) == 0); err != nil || !more {
 			return records, err
 		}
-		t.lines.add(chunk)
 		t.came = time.Now().UnixMilli()
 	}
 }
@@ -149,26 +147,36 @@ func (t *sourceTask) open(ctx context.Context) (found bool, err error) {
 	return true, nil
 }
 
-// read returns what there is to read, nothing at the end for now; with wait it waits a
-// while there. It is valid until the next call.
-func (t *sourceTask) read(ctx context.Context, wait bool) ([]byte, error) {
+// chunks are what files are read into: only tasks that are reading hold one.
+var chunks = sync.Pool{New: func() any { return new([readSize]byte) }}
+
+// read adds what there is to read to the lines, nothing at the end for now; with wait it
+// waits a while there.
+func (t *sourceTask) read(ctx context.Context, wait bool) (more bool, err error) {
 	if t.name == "" {
-		return t.stdin.read(ctx, wait)
+		chunk, err := t.stdin.read(ctx, wait)
+		t.lines.add(chunk)
+		return len(chunk) > 0, err
 	}
-	if t.chunk == nil {
-		t.chunk = make([]byte, readSize)
-	}
-	n, err := t.file.Read(t.chunk)
+	n, err := t.readFile()
 	if n == 0 && errors.Is(err, io.EOF) {
 		if wait {
 			pause(ctx)
 		}
-		return nil, nil
+		return false, nil
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+		return false, err
 	}
-	return t.chunk[:n], nil
+	return n > 0, nil
+}
+
+func (t *sourceTask) readFile() (int, error) {
+	chunk := chunks.Get().(*[readSize]byte)
+	defer chunks.Put(chunk)
+	n, err := t.file.Read(chunk[:])
+	t.lines.add(chunk[:n])
+	return n, err
 }
 
 // Stop implements connect.SourceTask.
