@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tributary/connect/group/assign"
+	"tributary/internal/beat"
 	"tributary/internal/kafka"
 )
 
@@ -98,7 +99,7 @@ func (m *Member) find(ctx context.Context) {
 
 // idle keeps the session until there is something else to do.
 func (m *Member) idle(ctx context.Context) {
-	next := m.session.lastBeat.Add(m.opts.HeartbeatInterval)
+	next := beat.Next(m.session.lastBeat, m.opts.HeartbeatInterval)
 	if !time.Now().Before(next) {
 		if err := m.beat(ctx); err != nil {
 			m.fail(ctx, err)

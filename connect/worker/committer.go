@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tributary/connect"
+	"tributary/internal/beat"
 	"tributary/storage"
 )
 
@@ -53,7 +54,7 @@ func newCommitter() *committer {
 // asked to, until ctx ends.
 func (c *committer) run(ctx context.Context) {
 	for {
-		timer := time.NewTimer(c.interval)
+		timer := time.NewTimer(beat.Until(c.interval))
 		select {
 		case <-timer.C:
 		case <-c.asked:

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"tributary/internal/beat"
 )
 
 // A failed chore is tried again after shortRetry, then after twice that and so on up
@@ -99,6 +101,9 @@ func doChores(ctx context.Context, limit time.Duration, troubles *troubles, chor
 					p.done = c.every == 0
 				}
 				p.due = time.Now().Add(pause)
+				if err == nil {
+					p.due = beat.Next(time.Now(), pause)
+				}
 			}
 			if !p.done {
 				next = earlier(next, p.due)

@@ -8,6 +8,7 @@ import (
 
 	"tributary/connect"
 	"tributary/connectors/mirror/replica"
+	"tributary/internal/beat"
 	"tributary/internal/kafka"
 )
 
@@ -123,7 +124,7 @@ func (t *HeartbeatTask) Poll(ctx context.Context) ([]*connect.SourceRecord, erro
 		<-ctx.Done()
 		return nil, nil
 	}
-	if !sleep(ctx, t.every) {
+	if !sleep(ctx, beat.Until(t.every)) {
 		return nil, nil
 	}
 	t.heartbeat.Timestamp = time.Now().UnixMilli()

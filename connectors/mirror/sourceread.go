@@ -10,6 +10,7 @@ import (
 
 	"tributary/connect"
 	"tributary/connectors/mirror/replica"
+	"tributary/internal/beat"
 	"tributary/internal/kafka"
 )
 
@@ -38,6 +39,9 @@ func (t *SourceTask) startReading(ctx context.Context, positions map[kafka.Topic
 	if room := t.traffic.room; room > 0 && !t.lane.batches && len(t.partitions) > 1 {
 		// The producer of records blocks when it is full: one answer must not fill it.
 		reading.Consumer.MaxPartitionFetchBytes = min(reading.Consumer.MaxPartitionFetchBytes, max(int(room/answersInRoom), leastPartitionBytes))
+	}
+	if t.settings.String(modeKey) == modeDelayed {
+		reading.Consumer.IdleWait = reading.Consumer.FetchMaxWait // partitions rest and come back all the time
 	}
 	t.fetcher = t.newFetcher(&reading)
 	for tp, at := range positions {
@@ -75,7 +79,7 @@ func (t *SourceTask) Poll(ctx context.Context) ([]*connect.SourceRecord, error) 
 		t.releaseDue(now)
 	}
 	if len(t.portions) == 0 {
-		pause := max(t.settings.millis(pollTimeoutKey), time.Millisecond)
+		pause := beat.Until(max(t.settings.millis(pollTimeoutKey), time.Millisecond))
 		if len(t.waiting) > 0 {
 			pause = min(pause, max(time.Until(t.again), time.Millisecond))
 		}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tributary/internal/beat"
 	"tributary/internal/kafka"
 )
 
@@ -97,15 +98,16 @@ func (w *sourceWatch) take() (found map[kafka.TopicPartition]finding, ends map[k
 
 func (w *sourceWatch) run(ctx context.Context) {
 	defer close(w.ended)
-	ticker := time.NewTicker(identityLook)
-	defer ticker.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
 		w.investigate(ctx)
 		w.lookUpEnds(ctx)
+		timer.Reset(beat.Until(identityLook))
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		case <-w.wake:
 		}
 	}

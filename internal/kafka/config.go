@@ -112,9 +112,12 @@ type ProducerSettings struct {
 
 // ConsumerSettings are the keys of consumers alone.
 type ConsumerSettings struct {
-	FetchMinBytes          int
-	FetchMaxBytes          int
-	FetchMaxWait           time.Duration
+	FetchMinBytes int
+	FetchMaxBytes int
+	FetchMaxWait  time.Duration
+	// IdleWait is how long a broker may hold back a request for all that is to be read from it: FetchMaxWait where the
+	// user has set that, or fetch.min.bytes, else longer.
+	IdleWait               time.Duration
 	MaxPartitionFetchBytes int
 	MaxPollRecords         int
 	ReadCommitted          bool

@@ -133,7 +133,24 @@ func (c *Config) readConsumer(v *values) {
 		OffsetReset:            reset,
 		Assignors:              v.list("partition.assignment.strategy"),
 	}
+	c.Consumer.IdleWait = c.Consumer.FetchMaxWait
+	if !v.given("fetch.max.wait.ms") {
+		c.Consumer.IdleWait = c.idleWait()
+	}
 	c.readGroup(v, "max.poll.interval.ms")
+}
+
+// idleWait is the longest that is of use: a record is answered at once all the same, and a broker that does not answer is
+// missed as early as ever, for request.timeout.ms counts from the request.
+func (c *Config) idleWait() time.Duration {
+	const (
+		longest = 5 * time.Second
+		share   = 4 // of request.timeout.ms
+	)
+	if c.Consumer.FetchMinBytes > 1 { // what is less waits
+		return c.Consumer.FetchMaxWait
+	}
+	return max(c.Consumer.FetchMaxWait, min(longest, c.RequestTimeout/share))
 }
 
 func (c *Config) readGroup(v *values, rebalanceKey string) {

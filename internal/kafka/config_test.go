@@ -141,7 +141,7 @@ func checkRange(t *testing.T, d *keyDef, validator string) {
 func TestDefaultsAreJavas(t *testing.T) {
 	consumer := mustParse(t, RoleConsumer)
 	if diff := cmp.Diff(ConsumerSettings{
-		FetchMinBytes: 1, FetchMaxBytes: 52428800, FetchMaxWait: 500 * time.Millisecond, MaxPartitionFetchBytes: 1048576,
+		FetchMinBytes: 1, FetchMaxBytes: 52428800, FetchMaxWait: 500 * time.Millisecond, IdleWait: 5 * time.Second, MaxPartitionFetchBytes: 1048576,
 		MaxPollRecords: 500, OffsetReset: OffsetReset{Strategy: "latest"},
 		Assignors: []string{"org.apache.kafka.clients.consumer.RangeAssignor", "org.apache.kafka.clients.consumer.CooperativeStickyAssignor"},
 	}, consumer.Consumer); diff != "" {

@@ -185,6 +185,7 @@ func (f *Fetcher) add(positions map[TopicPartition]int64) {
 		if old := f.parts[tp]; old != nil {
 			p.paused, p.leader, p.ends = old.paused, old.leader, old.ends
 			f.remove(tp)
+			f.hurry(p)
 		}
 		f.parts[tp] = p
 	}
@@ -272,6 +273,7 @@ func (f *Fetcher) Resume(tps ...TopicPartition) {
 				f.deliver(p, p.held)
 				p.held = nil
 			}
+			f.hurry(p)
 		}
 	}
 	f.wakeBrokers()
@@ -362,6 +364,13 @@ func (f *Fetcher) Close() {
 	f.Assign(nil)
 	f.notices.Close()
 	outages.leave(f.client.Bootstrap(), f)
+}
+
+// hurry ends the patience of a request that was made before a partition could be read from its broker.
+func (f *Fetcher) hurry(p *part) {
+	if b := f.brokers[p.node()]; b != nil && !p.paused && p.round != b.round {
+		b.hurry()
+	}
 }
 
 // wake leaves a token for whoever waits.

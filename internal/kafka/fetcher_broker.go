@@ -1,10 +1,13 @@
 package kafka
 
 import (
+	"context"
 	"errors"
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"tributary/internal/beat"
 )
 
 // brokerFetcher reads from one broker, in one goroutine, with a puller of its own.
@@ -18,9 +21,13 @@ type brokerFetcher struct {
 	muted time.Time
 	// round counts the requests; parts are marked with the one that asks for them.
 	round uint64
+	// begun is when the request on its way was made. cut ends it if it waits for longer than fetch.max.wait.ms, else it
+	// is nil. Both are guarded by the fetcher's lock.
+	begun time.Time
+	cut   context.CancelFunc
 }
 
-// broker makes sure that a broker's goroutine runs, and wakes it. The lock is held.
+// broker makes sure that a broker's goroutine runs, and has it look at what it can read now. The lock is held.
 func (f *Fetcher) broker(node int32) {
 	b := f.brokers[node]
 	if b == nil {
@@ -29,6 +36,16 @@ func (f *Fetcher) broker(node int32) {
 		f.wg.Go(b.loop)
 	}
 	wake(b.wake)
+	b.hurry()
+}
+
+// hurry has the broker asked anew because there is more to be read from it: a request that is on its way with patience
+// has no more of it than fetch.max.wait.ms. The lock is held.
+func (b *brokerFetcher) hurry() {
+	if b.cut != nil {
+		time.AfterFunc(time.Until(b.begun.Add(b.f.cfg.Consumer.FetchMaxWait)), b.cut)
+		b.cut = nil
+	}
 }
 
 func (b *brokerFetcher) loop() {
@@ -36,15 +53,12 @@ func (b *brokerFetcher) loop() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for b.f.run.Err() == nil {
-		asks, wait := b.choose()
-		if rest := time.Until(b.muted); len(asks) > 0 && rest > 0 {
-			asks, wait = nil, rest
-		}
-		if len(asks) > 0 {
-			b.fetch(asks)
+		next, rest := b.choose()
+		if len(next.asks) > 0 {
+			b.fetch(next)
 			continue
 		}
-		timer.Reset(wait)
+		timer.Reset(rest)
 		select {
 		case <-b.wake:
 		case <-timer.C:
@@ -53,37 +67,55 @@ func (b *brokerFetcher) loop() {
 	}
 }
 
-// choose lists what to fetch now: nothing while something of this broker waits for Poll, since a fetch
-// without those partitions would keep them out until it times out.
-func (b *brokerFetcher) choose() (asks []Ask, wait time.Duration) {
-	f := b.f
+// request is what a broker is asked for.
+type request struct {
+	asks []Ask
+	ctx  context.Context // of the request
+	wait time.Duration   // how long the broker may hold it back
+}
+
+// choose makes the next request, or says how long to rest: it asks for nothing while something of this broker waits for
+// Poll, since a fetch without those partitions would keep them out until it times out.
+func (b *brokerFetcher) choose() (next request, rest time.Duration) {
+	f, c := b.f, &b.f.cfg.Consumer
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	wait = time.Hour
+	next, rest = request{ctx: f.run, wait: c.FetchMaxWait}, time.Hour
 	for _, p := range f.readyOf {
 		if p.node() == b.node {
-			return nil, wait
+			return next, rest
 		}
 	}
 	now := time.Now()
 	b.round++
+	all := true // that is to be read from this broker, or may be soon, is asked for
 	for _, p := range f.parts {
-		if p.node() != b.node || p.paused || p.stopped || p.held != nil || p.next < 0 {
-			continue
-		}
-		if due := p.retryAt.Sub(now); p.problem != nil && due > 0 {
-			wait = min(wait, due)
-			continue
-		}
-		if p.follower >= 0 && now.After(p.followUntil) {
-			p.follower = -1 // the leader may know a nearer one by now
+		switch due := p.retryAt.Sub(now); {
+		case p.stopped:
+		case p.leader < 0 || p.next < 0:
+			all = false
+		case p.node() != b.node:
+		case p.paused || p.held != nil:
+			all = false
+		case p.problem != nil && due > 0:
+			rest, all = min(rest, due), false
+		case p.follower >= 0 && now.After(p.followUntil):
+			p.follower, all = -1, false // the leader may know a nearer one by now
 			f.broker(p.leader)
-			continue
+		default:
+			p.round = b.round
+			next.asks = append(next.asks, Ask{p.TopicPartition, p.next})
 		}
-		p.round = b.round
-		asks = append(asks, Ask{p.TopicPartition, p.next})
 	}
-	return asks, wait
+	if muted := b.muted.Sub(now); len(next.asks) > 0 && muted > 0 {
+		next.asks, rest = nil, muted
+	}
+	if all && len(next.asks) > 0 && c.IdleWait > c.FetchMaxWait {
+		next.wait = max(c.FetchMaxWait, beat.Next(now, c.IdleWait).Sub(now))
+		next.ctx, b.cut = context.WithCancel(f.run)
+		b.begun = now
+	}
+	return next, rest
 }
 
 // asked is the partition that the current request asked for, nil if it was assigned anew meanwhile. The
@@ -96,22 +128,27 @@ func (b *brokerFetcher) asked(tp TopicPartition) *part {
 }
 
 // fetch sends one request and hands out what it brought.
-func (b *brokerFetcher) fetch(asks []Ask) {
+func (b *brokerFetcher) fetch(next request) {
 	f := b.f
-	answers, throttle, err := b.puller.Pull(f.run, asks)
+	answers, throttle, err := b.puller.Pull(next.ctx, next.asks, next.wait)
 	if err == nil && throttle > 0 {
 		b.muted = time.Now().Add(throttle)
 	}
+	over := next.ctx.Err() != nil
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if b.cut != nil {
+		b.cut()
+		b.cut = nil
+	}
 	if err != nil {
-		if f.run.Err() != nil {
+		if over { // the fetcher is being closed, or there is more to ask for
 			return
 		}
 		if broken(err) {
 			f.client.forget(b.node)
 		}
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		for _, a := range asks {
+		for _, a := range next.asks {
 			if p := b.asked(a.TopicPartition); p != nil {
 				p.leader, p.follower = -1, -1 // may have moved with the broker gone
 				f.setProblem(p, err)
@@ -120,8 +157,6 @@ func (b *brokerFetcher) fetch(asks []Ask) {
 		wake(f.resolver)
 		return
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	for i := range answers {
 		if p := b.asked(answers[i].TopicPartition); p != nil {
 			f.settle(p, &answers[i])

@@ -11,11 +11,11 @@ import (
 // Puller asks one broker for what lies at positions: it is the part of a Fetcher that knows how requests
 // and answers look. One goroutine uses it.
 type Puller interface {
-	// Pull sends one fetch request and returns its answer. It waits for data as fetch.min.bytes and
-	// fetch.max.wait.ms say, and ends with ctx. Partitions of which there is nothing to tell may be left
+	// Pull sends one fetch request and returns its answer. The broker waits for data as fetch.min.bytes says,
+	// but not longer than wait. Pull ends with ctx, and may be called again. Partitions of which there is nothing to tell may be left
 	// out of the answers. throttle is how long the broker wants to be left alone. The error is that of
 	// the request as a whole.
-	Pull(ctx context.Context, asks []Ask) (answers []Answer, throttle time.Duration, err error)
+	Pull(ctx context.Context, asks []Ask, wait time.Duration) (answers []Answer, throttle time.Duration, err error)
 	// Close gives up what the puller holds.
 	Close()
 }
@@ -58,8 +58,7 @@ func (r *recordPuller) Close() {
 }
 
 // Pull implements Puller.
-func (r *recordPuller) Pull(ctx context.Context, asks []Ask) (answers []Answer, throttle time.Duration, err error) {
-	wait := r.cfg.Consumer.FetchMaxWait
+func (r *recordPuller) Pull(ctx context.Context, asks []Ask, wait time.Duration) (answers []Answer, throttle time.Duration, err error) {
 	if len(r.suspects) > 0 {
 		sound := make([]Ask, 0, len(asks))
 		for _, a := range asks {

@@ -141,7 +141,7 @@ func pullFrom(t *testing.T, answer []byte, readCommitted bool) (answers []Answer
 	asks := []Ask{{TopicPartition{"a", 0}, 5}, {TopicPartition{"a", 1}, 0}, {TopicPartition{"b", 0}, 7}}
 	for range 2 { // the second time with its suspects
 		var err error
-		answers, _, err = puller.Pull(ctx, asks)
+		answers, _, err = puller.Pull(ctx, asks, 0)
 		if errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("no answer within %s", patienceWithLiars)
 		}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"sync"
-	"time"
 )
 
 // Log is a whole topic, read from its beginning and then followed, such as Connect's config, offset and
@@ -26,11 +25,6 @@ type Log struct {
 	err       error                    // why reading ended
 	beyond    error                    // an *OffsetOutOfRangeError: a partition rests for it
 }
-
-// logMaxWait is how long a broker may hold a request back while it has nothing new. A record is answered at once all
-// the same; a worker without work asks ten times less than with a consumer's default of half a second. (Its partitions
-// are all asked for together, so none waits for the answer about another.)
-const logMaxWait = 5 * time.Second
 
 // OpenLog reads all partitions of a topic to their ends as of now, also past transactions that are
 // still open unless isolation.level hides those, and then goes on reading in the background. apply is
@@ -66,7 +60,7 @@ func OpenLog(ctx context.Context, c *Client, cfg *Config, topic string, apply fu
 	}
 	run, cancel := context.WithCancel(context.Background())
 	patient := *cfg
-	patient.Consumer.FetchMaxWait = max(cfg.Consumer.FetchMaxWait, logMaxWait)
+	patient.Consumer.IdleWait = cfg.idleWait() // whatever fetch.max.wait.ms the worker has for its sinks
 	l := &Log{
 		client: c, topic: topic, apply: apply, fetcher: NewFetcher(c, &patient, logger), cancel: cancel,
 		positions: starts,

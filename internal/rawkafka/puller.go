@@ -64,7 +64,7 @@ func (p *puller) drop() {
 }
 
 // Pull implements kafka.Puller.
-func (p *puller) Pull(ctx context.Context, asks []kafka.Ask) ([]kafka.Answer, time.Duration, error) {
+func (p *puller) Pull(ctx context.Context, asks []kafka.Ask, wait time.Duration) ([]kafka.Answer, time.Duration, error) {
 	if err := p.connect(ctx); err != nil {
 		return nil, 0, err
 	}
@@ -72,7 +72,7 @@ func (p *puller) Pull(ctx context.Context, asks []kafka.Ask) ([]kafka.Answer, ti
 	if err != nil {
 		return nil, 0, err
 	}
-	request := p.request(asks, share)
+	request := p.request(asks, share, wait)
 	var held *buffer
 	answer, err := p.conn.roundTrip(ctx, request, p.cfg.Consumer.FetchMaxWait, func(size int) []byte {
 		p.memory.giveBack(share)
@@ -123,12 +123,12 @@ func (p *puller) connect(ctx context.Context) error {
 }
 
 // request makes the next request of the session.
-func (p *puller) request(asks []kafka.Ask, most int64) *kmsg.FetchRequest {
+func (p *puller) request(asks []kafka.Ask, most int64, wait time.Duration) *kmsg.FetchRequest {
 	c := p.cfg.Consumer
 	request := kmsg.NewPtrFetchRequest()
 	request.Version = p.conn.version(kmsg.Fetch, fetchVersion)
 	request.ReplicaID = -1
-	request.MaxWaitMillis = int32(c.FetchMaxWait / time.Millisecond)
+	request.MaxWaitMillis = int32(wait / time.Millisecond)
 	request.MinBytes = int32(c.FetchMinBytes)
 	request.MaxBytes = int32(most)
 	request.Rack = p.cfg.ClientRack

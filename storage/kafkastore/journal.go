@@ -139,7 +139,7 @@ func (j *journal) start(ctx context.Context, apply func(kafka.Record), check fun
 	if err := j.topic.ensure(ctx, admin, j.admin, j.logger); err != nil {
 		return err
 	}
-	c.presence = &presence{topic: j.topic, content: j.content, logger: j.logger, admin: admin}
+	c.presence = &presence{topic: j.topic, content: j.content, logger: j.logger, admin: admin, turn: make(chan struct{}, 1)}
 	if c.log, err = kafka.OpenLog(ctx, c.client, j.consumer, j.topic.Name, apply, j.logger); err != nil {
 		return fmt.Errorf("reading the topic %s for %s: %w", j.topic.Name, j.topic.purpose, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tributary/internal/beat"
 	"tributary/internal/kafka"
 	"tributary/storage"
 )
@@ -17,6 +18,8 @@ const (
 	lookInterval = 5 * time.Second
 	// lookFresh is how long a look is good for those who are about to write.
 	lookFresh = time.Second
+	// lookShared is how long it is good for who looks now and then: several tasks may write at the same time.
+	lookShared = lookInterval / 50
 	// lookLimit bounds one look.
 	lookLimit = 10 * time.Second
 	// missingFor is how long a topic is missing before that is believed: a broker that has
@@ -35,6 +38,7 @@ type presence struct {
 	content content
 	logger  *slog.Logger
 	admin   *kafka.Admin
+	turn    chan struct{} // holds one token, for who asks: who comes meanwhile has the answer, too
 
 	mu      sync.Mutex
 	id      [16]byte // all zero: the brokers are too old to tell
@@ -49,20 +53,33 @@ type presence struct {
 // storage.ErrTopicLost when the topic is not the one that was opened, and nil where the
 // brokers do not say.
 func (p *presence) look(ctx context.Context, fresh time.Duration) error {
-	p.mu.Lock()
-	lost, current := p.lost, time.Since(p.looked) < fresh
-	p.mu.Unlock()
-	if lost != nil || current {
-		return lost
+	if known, err := p.known(fresh); known {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
+		return nil
+	}
+	if known, err := p.known(fresh); known {
+		return err
+	}
 	infos, err := p.admin.DescribeTopics(ctx, p.topic.Name)
 	if err != nil {
 		return nil // whoever wants something of the brokers will be told
 	}
 	info, there := infos[p.topic.Name]
 	return p.seen(time.Now(), info.ID, there)
+}
+
+// known reports whether no look is needed, because of what the last one saw.
+func (p *presence) known(fresh time.Duration) (bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lost != nil || time.Since(p.looked) < fresh, p.lost
 }
 
 // seen draws the consequences of a look.
@@ -146,15 +163,15 @@ func (p *presence) gone(how string) error {
 
 // watch looks now and then until ctx ends, and has the log read on after what it stumbled over.
 func (p *presence) watch(ctx context.Context, log *kafka.Log) {
-	ticker := time.NewTicker(lookInterval)
-	defer ticker.Stop()
 	for {
+		timer := time.NewTimer(beat.Until(lookInterval))
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
-		if p.look(ctx, 0) != nil {
+		if p.look(ctx, lookShared) != nil {
 			continue
 		}
 		p.mu.Lock()
