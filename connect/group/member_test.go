@@ -345,6 +345,32 @@ func TestCoordinatorLostForLessThanASessionDisturbsNothing(t *testing.T) {
 	})
 }
 
+func TestOnlyACoordinatorThatIsAwayForLongerThanAHiccupIsWorthALine(t *testing.T) {
+	for _, test := range []struct {
+		away time.Duration
+		want int
+	}{{500 * time.Millisecond, 0}, {5 * time.Second, 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCluster(t, six())
+			w1, _ := c.start("w1")
+			c.settledOn(map[string]int{"w1": 6})
+			beats := w1.line.count("heartbeat")
+			w1.line.set(func(l *line) { l.cut = true })
+			await(t, "a heartbeat that fails", time.Minute, func() bool { return w1.line.count("heartbeat") > beats })
+
+			pass(test.away)
+			w1.line.set(func(l *line) { l.cut = false })
+			pass(time.Minute)
+
+			for _, text := range []string{"cannot be reached", "answers again"} {
+				if got := c.log.with(text); len(got) != test.want {
+					t.Errorf("away for %s after a heartbeat has failed: said %d times that it %s: %q", test.away, len(got), text, got)
+				}
+			}
+		})
+	}
+}
+
 func TestMemberThatTheGroupForgotJoinsAnewAndKeepsItsWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, six())

@@ -39,6 +39,10 @@ const (
 	slowRetry  = 10 * time.Second
 )
 
+// hiccup is how long a heartbeat may be late without a word in the log. If it is the whole cluster that is away, its
+// clients have said so by then, and that says it all.
+const hiccup = time.Second
+
 // invalidSessionTimeout is the broker's INVALID_SESSION_TIMEOUT.
 var invalidSessionTimeout = &kafka.ServerError{Code: 26}
 
@@ -72,6 +76,9 @@ func (m *Member) note(err error) {
 	m.retries.attempts++
 	if kind == passing {
 		m.log.Info("The rebalance did not complete; joining again", "cause", err)
+		return
+	}
+	if kind == unreachable && time.Since(m.session.kept) < m.opts.HeartbeatInterval+hiccup {
 		return
 	}
 	if kind != m.retries.told {
