@@ -33,7 +33,8 @@ func targetRefusesARecord(t *testing.T, f *faults) {
 
 	for _, name := range stopping {
 		f.awaitRow(name, "refused", 0, "the stop", func(r api.ReplicatedPartition) bool {
-			return r.Stopped && strings.Contains(r.LastError, "is larger than max.message.bytes") && *r.MirroredUpTo == 1 && *r.LagRecords == 2
+			return r.Stopped && strings.Contains(r.LastError, "is larger than max.message.bytes") &&
+				r.MirroredUpTo != nil && *r.MirroredUpTo == 1 && r.LagRecords != nil && *r.LagRecords == 2
 		})
 		f.awaitLine("ERROR", "["+name+"|task-0]", "A partition is not mirrored further for now", "topic=refused partition=0 offset=1")
 		f.awaitMetric("stopped_partitions", name, 1)
