@@ -43,6 +43,7 @@ func (f *producerFactory) config(spec worker.ProducerSpec) (*kafka.Config, error
 	}
 	if spec.Batches {
 		props["enable.idempotence"] = "true" // it keeps order among several requests on their way
+		props["send.buffer.bytes"] = "-1"    // requests of a megabyte, several on their way: up to the system
 	}
 	for k, v := range f.props {
 		if key, ok := strings.CutPrefix(k, "producer."); ok {

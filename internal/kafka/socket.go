@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/IBM/sarama"
 )
@@ -39,6 +40,14 @@ func (s *Socket) Close() error {
 	s.dial.cut()
 	return nil
 }
+
+// Gather has reads wait until n bytes are there, so that a long answer does not wake its reader for each piece of it. Who
+// reads must be sure that so many will come, and set it back to 1. Where the system cannot do it, and with TLS, it
+// does nothing.
+func (s *Socket) Gather(n int) { gather(s.dial.socket, n) }
+
+// RoundTrip is the shortest time in which the other side's system has acknowledged anything, 0 where that is not known.
+func (s *Socket) RoundTrip() time.Duration { return roundTrip(s.dial.socket) }
 
 // Explain says in one clause what went wrong with the connection; answered is whether a request was answered
 // on it before. The error is a *ConnectionError.

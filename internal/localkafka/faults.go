@@ -100,9 +100,14 @@ func (c *Cluster) Delay(api API, d time.Duration, times int) *Disturbance {
 }
 
 // Hold lets requests of an API wait, unexecuted, until Undo; from then on it has no effect.
-func (c *Cluster) Hold(api API) *Disturbance {
+func (c *Cluster) Hold(api API) *Disturbance { return c.hold(api, -1) }
+
+// HoldNext is Hold for the next request alone. What follows it on its connection waits as well, but nothing else.
+func (c *Cluster) HoldNext(api API) *Disturbance { return c.hold(api, 1) }
+
+func (c *Cluster) hold(api API, times int) *Disturbance {
 	released := make(chan struct{})
-	d := c.control(api, -1, func() (kmsg.Response, error, bool) {
+	d := c.control(api, times, func() (kmsg.Response, error, bool) {
 		c.kfake.SleepControl(func() { <-released })
 		return nil, nil, false
 	})

@@ -104,9 +104,17 @@ type identity struct {
 
 var noIdentity = identity{noProducer, noProducer}
 
-// stamp makes b the batch of a producer: its offsets count from 0, as brokers want it, and its attributes keep
-// nothing but the codec. sequence is the first record's, noSequence without an identity.
+// stamp makes b, whose checksum is right, the batch of a producer: its offsets count from 0, as brokers want it, and its
+// attributes keep nothing but the codec. sequence is the first record's, noSequence without an identity.
 func (b batch) stamp(id identity, sequence int32, transactional bool) {
+	header := b[atAttributes:headerSize]
+	before := crc32.Checksum(header, castagnoli)
+	b.label(id, sequence, transactional)
+	b.resum(before ^ crc32.Checksum(header, castagnoli))
+}
+
+// label is stamp but for the checksum.
+func (b batch) label(id identity, sequence int32, transactional bool) {
 	attributes := b.attributes() & keptAttributeBits
 	if transactional {
 		attributes |= transactionalBit
@@ -117,7 +125,6 @@ func (b batch) stamp(id identity, sequence int32, transactional bool) {
 	binary.BigEndian.PutUint64(b[atProducerID:], uint64(id.id))
 	binary.BigEndian.PutUint16(b[atProducerEpoch:], uint16(id.epoch))
 	putInt32(b[atSequence:], sequence)
-	b.sum()
 }
 
 // sum writes the checksum.

@@ -3,7 +3,6 @@ package rawkafka
 import (
 	"encoding/binary"
 	"fmt"
-	"sync"
 
 	"tributary/internal/kafka"
 )
@@ -12,12 +11,9 @@ import (
 // and brokers want five unanswered ones at most, so small batches would make a partition as slow as the way to the
 // broker is long. Their records are copied with other places in their batch, and otherwise as they are. Compressed
 // batches would have to be compressed anew, so they stay alone.
-const (
-	// bundleBytes bounds the batch that others become: well below the default of message.max.bytes.
-	bundleBytes = 128 << 10
-	// bundledBytes bounds the bytes of all bundles of a sender, which come on top of what the task's memory counts.
-	bundledBytes = 4 << 20
-)
+
+// bundleBytes bounds the batch that others become: well below the default of message.max.bytes.
+const bundleBytes = 128 << 10
 
 // Errors that concern single records: a bundle that is refused for one of them is taken apart, so that the batches
 // around the one that is to blame are stored and the right one is blamed.
@@ -28,9 +24,6 @@ var errsOfRecords = []error{
 	&kafka.ServerError{Code: 87}, // INVALID_RECORD
 }
 
-// bundleBuffers are kept between bundles.
-var bundleBuffers = sync.Pool{New: func() any { return new(batch) }}
-
 // joinable says whether a parcel may become a part of a bundle: it has no number yet, and records that can be moved
 // to another batch by rewriting what stands before their keys.
 func (p *parcel) joinable(limit int) bool {
@@ -39,9 +32,9 @@ func (p *parcel) joinable(limit int) bool {
 }
 
 // bundle puts one parcel in the place of p and those that follow it in the stream, if they can be joined, and returns
-// it; otherwise p itself. What the parts hold is copied later, by build, without the sender's lock.
-func (st *stream) bundle(p *parcel, limit int) *parcel {
-	limit = min(limit, st.bundleLimit)
+// it; otherwise p itself. What the parts hold is copied when it is sent.
+func (st *stream) bundle(p *parcel) *parcel {
+	limit := st.bundleLimit
 	if !p.joinable(limit) {
 		return p
 	}
@@ -77,63 +70,45 @@ func (st *stream) takeApart(all *parcel) {
 	for _, p := range all.parts {
 		p.alone = true
 		if all.numbered {
-			p.id, p.numbered, p.stamped, p.sequence = all.id, true, false, sequence
+			p.id, p.numbered, p.sequence = all.id, true, sequence
 			sequence = nextSequence(sequence, p.records())
 		}
 	}
 	at := st.place(all)
 	st.parcels = append(append(st.parcels[:at:at], all.parts...), st.parcels[at+1:]...)
-	all.letGo()
 }
 
-// build makes the batch of a bundle, once.
-func (p *parcel) build() error {
-	if p.parts == nil || p.data != nil {
-		return nil
-	}
-	buffer := bundleBuffers.Get().(*batch)
-	if cap(*buffer) < headerSize {
-		*buffer = make(batch, 0, bundleBytes+bundleBytes/8)
-	}
-	made, base, latest, count := (*buffer)[:headerSize], p.parts[0].data.baseTimestamp(), int64(noTimestamp), int32(0)
+// appendBundle writes the batch of a bundle as stamp would have it.
+func (p *parcel) appendBundle(to []byte, transactional bool) ([]byte, error) {
+	start := len(to)
+	made, base, latest, count := append(to, make([]byte, headerSize)...), p.parts[0].data.baseTimestamp(), int64(noTimestamp), int32(0)
 	for _, part := range p.parts {
 		r := recordReader{rest: part.data[headerSize:]}
 		shift := part.data.baseTimestamp() - base
 		for range part.records() {
 			if !r.next(r.rest) {
-				bundleBuffers.Put(buffer)
-				return fmt.Errorf("a record of the batch with %d records cannot be decoded", part.records())
+				return to, fmt.Errorf("a record of the batch with %d records cannot be decoded", part.records())
 			}
 			made = appendRecord(made, r.attributes, r.timestampDelta+shift, int64(count), r.body)
 			count++
 		}
 		latest = max(latest, part.data.maxTimestamp())
 	}
-	clear(made[:headerSize])
-	putInt32(made[atLength:], int32(len(made)-lengthPrefix))
-	made[atMagic] = 2
-	putInt32(made[atLastDelta:], count-1)
-	binary.BigEndian.PutUint64(made[atBaseTimestamp:], uint64(base))
-	binary.BigEndian.PutUint64(made[atMaxTimestamp:], uint64(latest))
-	putInt32(made[atCount:], count)
-	*buffer = made
-	p.data, p.buffer = made, buffer
-	return nil
-}
-
-// letGo gives the buffer of a bundle back.
-func (p *parcel) letGo() {
-	if p.buffer != nil {
-		p.data = nil
-		bundleBuffers.Put(p.buffer)
-		p.buffer = nil
-	}
+	whole := batch(made[start:])
+	putInt32(whole[atLength:], int32(len(whole)-lengthPrefix))
+	whole[atMagic] = 2
+	putInt32(whole[atLastDelta:], count-1)
+	binary.BigEndian.PutUint64(whole[atBaseTimestamp:], uint64(base))
+	binary.BigEndian.PutUint64(whole[atMaxTimestamp:], uint64(latest))
+	putInt32(whole[atCount:], count)
+	whole.label(p.id, p.sequence, transactional)
+	whole.sum()
+	return made, nil
 }
 
 // ended hands what became of a bundle on to its parts.
 func (p *parcel) ended(tell func(*parcel)) {
 	base := p.base
-	p.letGo()
 	for _, part := range p.parts {
 		part.err, part.base = p.err, base
 		if base >= 0 {

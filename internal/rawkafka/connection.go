@@ -39,17 +39,28 @@ type connection struct {
 	correlation int32
 	out         []byte
 
+	// of the reading goroutine
+	gathered int           // for how many bytes it wakes
+	quickest time.Duration // the shortest time that an answer took, 0 before the first
+	line     time.Duration // to the broker's machine, or to a proxy before it; 0 before it was measured, negative if it cannot be
+
 	mu       sync.Mutex
 	waiting  []*call
 	answered bool
 	err      error // why it is of no more use
+	readBy   time.Time
+
+	writeBy time.Time // guarded by writeMu
 }
 
 // call is a request on its way.
 type call struct {
 	request     kmsg.Request
 	correlation int32
+	sent        time.Time
 	deadline    time.Time
+	size        int // in bytes
+	least       int // of the answer; 0 is not known
 	// place returns where to read the answer to, nil for a slice of its own.
 	place func(size int) []byte
 	// done is called once, on the reading goroutine or on that of the caller.
@@ -199,6 +210,7 @@ var errMixedUp = errors.New("the broker answered another request than the one th
 // readHead reads what every answer begins with; size is what follows.
 func (c *connection) readHead() (size int, correlation int32, err error) {
 	var head [8]byte
+	c.gatherAnswers()
 	if _, err := io.ReadFull(c.reader, head[:]); err != nil {
 		return 0, 0, err
 	}
@@ -248,8 +260,13 @@ func (c *connection) send(request kmsg.Request, wait time.Duration, place func(i
 	c.writeMu.Lock()
 	defer c.writeMu.Unlock()
 	c.correlation++
-	k := &call{request: request, correlation: c.correlation, deadline: time.Now().Add(wait + c.timeout), place: place, done: done}
+	now := time.Now()
+	k := &call{request: request, correlation: c.correlation, sent: now, deadline: now.Add(wait + c.timeout), place: place, done: done}
 	c.out = c.formatter.AppendRequest(c.out[:0], request, c.correlation)
+	k.size = len(c.out)
+	if r, ok := request.(interface{ leastAnswer() int }); ok {
+		k.least = r.leastAnswer()
+	}
 	c.mu.Lock()
 	if err := c.err; err != nil {
 		c.mu.Unlock()
@@ -257,10 +274,13 @@ func (c *connection) send(request kmsg.Request, wait time.Duration, place func(i
 	}
 	c.waiting = append(c.waiting, k)
 	if len(c.waiting) == 1 {
-		_ = c.socket.SetReadDeadline(k.deadline) // the reader finds out if it cannot be set
+		c.setReadDeadline(k.deadline)
 	}
 	c.mu.Unlock()
-	_ = c.socket.SetWriteDeadline(k.deadline)
+	if by, changed := c.deadline(c.writeBy, k.deadline); changed {
+		c.writeBy = by
+		_ = c.socket.SetWriteDeadline(by)
+	}
 	if _, err := c.socket.Write(c.out); err != nil {
 		// Part of it may have arrived. The reader sees the closed socket and answers all calls.
 		c.fail(err)
@@ -269,6 +289,27 @@ func (c *connection) send(request kmsg.Request, wait time.Duration, place func(i
 		c.out = nil
 	}
 	return nil
+}
+
+// deadline returns what a deadline should be instead of now. It may be a little later than wanted: to move one for each
+// request would wake threads for nothing.
+func (c *connection) deadline(now, wanted time.Time) (by time.Time, changed bool) {
+	slack := c.timeout / 16
+	switch late := now.Sub(wanted); {
+	case wanted.IsZero():
+		return wanted, !now.IsZero()
+	case late >= 0 && late <= slack:
+		return now, false
+	}
+	return wanted.Add(slack), true
+}
+
+// setReadDeadline sets until when the reader waits, zero for ever. The lock is held.
+func (c *connection) setReadDeadline(wanted time.Time) {
+	if by, changed := c.deadline(c.readBy, wanted); changed {
+		c.readBy = by
+		_ = c.socket.SetReadDeadline(by) // the reader finds out if it cannot be set
+	}
 }
 
 // keptRequest is how much room for requests is kept.
@@ -335,17 +376,20 @@ func (c *connection) next() (*call, []byte, error) {
 		c.mu.Unlock()
 		return nil, nil, errMixedUp
 	}
-	k := c.waiting[0]
-	c.mu.Unlock()
+	k, now := c.waiting[0], time.Now()
 	// It is coming: what counts from here is that it goes on.
-	_ = c.socket.SetReadDeadline(time.Now().Add(c.timeout))
+	c.setReadDeadline(now.Add(c.timeout))
+	c.mu.Unlock()
+	if took := now.Sub(k.sent); c.quickest == 0 || took < c.quickest {
+		c.quickest = took
+	}
 	var answer []byte
 	if k.place != nil {
 		answer = k.place(size)
 	} else {
 		answer = make([]byte, size)
 	}
-	if _, err := io.ReadFull(c.reader, answer); err != nil {
+	if err := c.fill(answer); err != nil {
 		return nil, nil, err
 	}
 	if answer, err = trimTags(k.request, answer); err != nil {
@@ -360,7 +404,7 @@ func (c *connection) next() (*call, []byte, error) {
 	if len(c.waiting) > 0 {
 		deadline = c.waiting[0].deadline
 	}
-	_ = c.socket.SetReadDeadline(deadline)
+	c.setReadDeadline(deadline)
 	return k, answer, nil
 }
 

@@ -89,6 +89,16 @@ func (s *Sender) sortOut(streams []*stream, now time.Time) (ask, create []kafka.
 	return ask, create
 }
 
+// laneTo chooses the connection for a stream that begins with p. What is not compressed takes a broker so little that a second
+// connection gains nothing, and costs memory: one partition gets ahead of another. The lock is held.
+func (s *Sender) laneTo(node int32, p *parcel) int {
+	if p.parts != nil || p.data.codec() == 0 {
+		return 0
+	}
+	s.led[node]++
+	return s.led[node] % maxWays
+}
+
 func (s *Sender) findLeaders(streams []*stream) {
 	ask, create := s.sortOut(streams, time.Now())
 	ctx, cancel := context.WithTimeout(s.run, s.cfg.RequestTimeout)
@@ -109,7 +119,7 @@ func (s *Sender) findLeaders(streams []*stream) {
 		}
 		s.unpark(st)
 		if node, ok := nodes[st.TopicPartition]; ok {
-			st.leader = node
+			st.leader, st.lane = node, s.laneTo(node, st.parcels[0])
 			s.schedule(st)
 			continue
 		}

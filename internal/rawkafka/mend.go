@@ -48,7 +48,6 @@ func (s *Sender) mend(st *stream) (given []*parcel) {
 		if isAny(err, errMessageTooLarge, errRecordListTooLarge) {
 			st.bundleLimit = p.bundled / 2
 		}
-		s.bundled -= p.bundled
 		st.takeApart(p)
 		return nil
 	case s.transactional():

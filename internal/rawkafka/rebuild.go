@@ -82,7 +82,8 @@ func pack(plain []byte, count int32, base, latest int64, codec int8) (batch, err
 	binary.BigEndian.PutUint64(b[atMaxTimestamp:], uint64(latest))
 	putInt32(b[atCount:], count)
 	copy(b[headerSize:], packed)
-	b.stamp(noIdentity, noSequence, false)
+	b.label(noIdentity, noSequence, false)
+	b.sum()
 	return b, nil
 }
 

@@ -11,7 +11,7 @@ import (
 
 // Sender writes whole record batches under a producer id of its own (KIP-98), to which the batches of each
 // partition are numbered, so that none is stored twice however often it is sent. Each request carries one batch
-// a partition, as brokers want it, and several requests are on their way to a broker at a time.
+// a partition, as brokers want it, and several requests are on their way to a broker at a time, on two connections if batches are compressed.
 //
 // Order holds within a partition, whatever happens: when a batch is not stored, everything behind it is awaited
 // and sent again after it. Failures that may pass are retried for as long as delivery.timeout.ms says. Batches
@@ -20,8 +20,7 @@ import (
 //
 // With a transactional.id it is a transactional producer, see InitTransactions.
 //
-// Goroutines: a writer for each broker that leads partitions, the reader of its connection, and a keeper, which
-// finds leaders and retries. Close ends and awaits all. Methods may be called from any goroutine.
+// Goroutines: a writer for each connection, its reader, and a keeper, which finds leaders and retries. Close ends and awaits all. Methods may be called from any goroutine.
 type Sender struct {
 	client *kafka.Client
 	cfg    *kafka.Config
@@ -39,10 +38,10 @@ type Sender struct {
 
 	mu         sync.Mutex
 	streams    map[kafka.TopicPartition]*stream
-	writers    map[int32]*writer
+	writers    map[way]*writer
+	led        map[int32]int // how many lanes to a broker were chosen
 	parked     map[*stream]struct{}
 	unfinished int           // batches
-	bundled    int           // bytes of bundles that are not done with
 	changed    chan struct{} // closed when unfinished falls to 0; nil while nobody waits
 	identity   identity
 	closed     bool
@@ -60,7 +59,7 @@ func NewSender(client *kafka.Client, cfg *kafka.Config, logger *slog.Logger) *Se
 	run, cancel := context.WithCancel(context.Background())
 	s := &Sender{
 		client: client, cfg: cfg, logger: logger, notices: kafka.NewNotices(logger, client.Bootstrap()), run: run, cancel: cancel,
-		streams: map[kafka.TopicPartition]*stream{}, writers: map[int32]*writer{}, parked: map[*stream]struct{}{},
+		streams: map[kafka.TopicPartition]*stream{}, writers: map[way]*writer{}, led: map[int32]int{}, parked: map[*stream]struct{}{},
 		identity: noIdentity, keeperWake: make(chan struct{}, 1), sizes: map[string]topicSize{},
 	}
 	s.coordinator.sender = s
@@ -139,7 +138,7 @@ func (s *Sender) schedule(st *stream) {
 	case st.leader < 0 || time.Now().Before(st.retryAt):
 		s.park(st)
 	default:
-		s.writer(st.leader).add(st)
+		s.writer(st).add(st)
 	}
 }
 
@@ -191,7 +190,6 @@ type result struct {
 // batch. The lock is not held.
 func (s *Sender) tell(p *parcel) {
 	if p.parts != nil {
-		s.unbundled(p)
 		p.ended(s.tell)
 		return
 	}
@@ -209,13 +207,6 @@ func (s *Sender) tell(p *parcel) {
 	}
 	o.Done(Outcome{Pieces: o.pieces, Err: o.err})
 	s.finished(1)
-}
-
-// unbundled takes it that the bytes of a bundle are free again.
-func (s *Sender) unbundled(p *parcel) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.bundled -= p.bundled
 }
 
 func (s *Sender) finished(n int) {

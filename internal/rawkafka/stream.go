@@ -13,7 +13,7 @@ const maxUnacknowledged = 5
 // Outgoing is a batch to be written. It is the sender's until Done was called.
 type Outgoing struct {
 	kafka.TopicPartition
-	// Data is a batch of format v2 with consecutive offsets. Its header is changed in place.
+	// Data is a batch of format v2 with consecutive offsets and the right checksum.
 	Data []byte
 	// Own, if set, makes a copy of Data and gives Data back, see kafka.Batch. It is called at most once, with locks held,
 	// when the partition does not take the batch for now.
@@ -59,17 +59,15 @@ type parcel struct {
 	id       identity // noIdentity until it was numbered
 	numbered bool
 	sequence int32
-	stamped  bool
 	flying   bool
 	stored   bool
 	base     int64
 	err      error // why it was given up
 
-	// parts are the parcels that a bundle stands for, in order; data is nil until build made it in buffer, and
-	// bundled about how long it is.
+	// parts are the parcels that a bundle stands for, in order; it has no data of its own, and bundled is about how long
+	// it will be.
 	parts   []*parcel
 	bundled int
-	buffer  *batch
 	alone   bool // never a part of a bundle again
 }
 
@@ -108,6 +106,7 @@ func (p *parcel) size() int {
 type stream struct {
 	kafka.TopicPartition
 	leader int32 // -1 while not known
+	lane   int   // of the connections to the leader
 	// transactional says that the sender is.
 	transactional bool
 	parcels       []*parcel
@@ -208,7 +207,7 @@ func (st *stream) number(p *parcel, id identity) {
 	if st.id != id {
 		st.id, st.sequence, st.proven = id, 0, st.transactional
 	}
-	p.numbered, p.stamped, p.id, p.sequence = true, false, id, st.sequence
+	p.numbered, p.id, p.sequence = true, id, st.sequence
 	st.sequence = nextSequence(st.sequence, p.records())
 }
 
@@ -259,7 +258,6 @@ func (st *stream) split(p *parcel) error {
 	a.data, b.data = front, back
 	b.first = p.first + int32(half)
 	b.sequence = nextSequence(p.sequence, int32(half))
-	a.stamped, b.stamped = false, false
 	p.of.parcels++
 	st.parcels = append([]*parcel{&a, &b}, st.parcels[1:]...)
 	return nil

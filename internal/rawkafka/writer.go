@@ -3,6 +3,7 @@ package rawkafka
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -17,29 +18,44 @@ const (
 	implicitAddVersion = 12
 	// requestBytes bounds the batches in one request, unless there is only one.
 	requestBytes = 1 << 20
-	// maxRequests are on their way to one broker at a time.
+	// maxRequests are on their way on one connection at a time.
 	maxRequests = maxUnacknowledged
+	// maxWays is how many connections there are to a broker, among which partitions with compressed batches are shared out:
+	// a broker works on one request of a connection at a time.
+	maxWays = 2
 )
 
-// writer sends to one broker. Its goroutine alone connects and sends.
-type writer struct {
-	s    *Sender
+// way is one of the connections to a broker.
+type way struct {
 	node int32
+	lane int
+}
+
+// writer sends to one broker on one connection. Its goroutine alone connects; while there is a connection, the goroutine that
+// reads the answers sends what may follow them, without waking another.
+type writer struct {
+	s *Sender
+	way
 	wake chan struct{}
+
+	sending sync.Mutex // taken before the sender's lock
+	left    []result   // guarded by sending: taken by the reading goroutine, and to be sent next
 
 	// guarded by the sender's lock
 	streams  []*stream // with parcels to send, in the order they came
 	inFlight int       // requests
+	onWay    int       // parcels
 	conn     *connection
 	muted    time.Time // until when the broker's quotas want silence
 }
 
-// writer returns the writer to a broker, starting it first. The lock is held.
-func (s *Sender) writer(node int32) *writer {
-	w := s.writers[node]
+// writer returns the writer of a stream, starting it first. The lock is held.
+func (s *Sender) writer(st *stream) *writer {
+	to := way{st.leader, st.lane}
+	w := s.writers[to]
 	if w == nil {
-		w = &writer{s: s, node: node, wake: make(chan struct{}, 1)}
-		s.writers[node] = w
+		w = &writer{s: s, way: to, wake: make(chan struct{}, 1)}
+		s.writers[to] = w
 		s.wg.Go(w.loop)
 	}
 	return w
@@ -49,16 +65,17 @@ func (s *Sender) writer(node int32) *writer {
 func (w *writer) add(st *stream) {
 	st.state = listed
 	w.streams = append(w.streams, st)
-	signal(w.wake)
+	if w.inFlight < maxRequests {
+		signal(w.wake)
+	}
 }
 
 func (w *writer) loop() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for w.s.run.Err() == nil {
-		load, wait := w.load()
-		if len(load) > 0 {
-			w.send(load)
+		sent, wait := w.sendNext()
+		if sent {
 			continue
 		}
 		timer.Reset(wait)
@@ -77,38 +94,80 @@ func (w *writer) loop() {
 	}
 }
 
-// load takes the parcels of the next request, one a partition, in turn, or says how long to wait.
-func (w *writer) load() (load []result, wait time.Duration) {
-	load, wait = w.choose()
-	built := load[:0]
-	for _, r := range load {
-		if err := r.parcel.build(); err != nil {
-			w.s.leaveApart(r, err)
-			continue
-		}
-		built = append(built, r)
+// sendNext sends a request if there is one to send, or says how long to wait.
+func (w *writer) sendNext() (sent bool, wait time.Duration) {
+	w.sending.Lock()
+	defer w.sending.Unlock()
+	load := w.left
+	if w.left = nil; load == nil {
+		load, wait = w.load()
 	}
-	if len(load) > 0 && len(built) == 0 {
-		w.done(0, nil)
-		wait = 0
+	if len(load) == 0 {
+		return false, wait
 	}
-	return built, wait
+	w.send(load)
+	return true, 0
 }
 
-// leaveApart takes a bundle that cannot be made apart before it is sent.
-func (s *Sender) leaveApart(r result, err error) {
+// maxRelayed is with how many parcels on their way the reading goroutine may send: until it reads again, their
+// answers must fit into the socket.
+const maxRelayed = 256
+
+// relay sends what may follow an answer on the connection, as far as nothing has to be asked before. It is for the goroutine
+// that reads the answers.
+func (w *writer) relay(conn *connection) {
+	if !w.sending.TryLock() {
+		signal(w.wake)
+		return
+	}
+	defer w.sending.Unlock()
+	for w.left == nil {
+		load, wait := w.load()
+		if len(load) == 0 {
+			if wait < time.Hour {
+				signal(w.wake)
+			}
+			return
+		}
+		id, ready := w.ready(conn)
+		if !ready {
+			w.left = load
+			break
+		}
+		w.transmit(conn, id, load)
+	}
+	signal(w.wake)
+}
+
+// ready is whether the reading goroutine may send, and under which identity.
+func (w *writer) ready(conn *connection) (identity, bool) {
+	s := w.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.logger.Debug("batches are sent one by one", "topic", r.stream.Topic, "partition", r.stream.Partition, "reason", err)
-	r.parcel.flying = false
-	r.stream.flying--
-	s.bundled -= r.parcel.bundled
-	r.stream.takeApart(r.parcel)
-	s.schedule(r.stream)
+	ok := w.conn == conn && !conn.broken() && !conn.expired() && w.onWay <= maxRelayed && s.run.Err() == nil
+	if s.transactional() {
+		ok = ok && s.txn.implicit && implicitAdds(conn)
+	}
+	return s.identity, ok && s.identity != noIdentity
 }
 
-// choose is load without the making of bundles.
-func (w *writer) choose() (load []result, wait time.Duration) {
+// leaveApart takes bundles apart that could not be made, as their err says why, and so were not sent.
+func (w *writer) leaveApart(left []result) {
+	s := w.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.onWay -= len(left)
+	for _, r := range left {
+		s.logger.Debug("batches are sent one by one", "topic", r.stream.Topic, "partition", r.stream.Partition, "reason", r.err)
+		r.parcel.flying = false
+		r.stream.flying--
+		r.stream.takeApart(r.parcel)
+		s.schedule(r.stream)
+	}
+}
+
+// load takes the parcels of the next request, one a partition, in turn, or says how long to wait.
+func (w *writer) load() (load []result, wait time.Duration) {
 	s := w.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,10 +190,7 @@ func (w *writer) choose() (load []result, wait time.Duration) {
 		if p == nil {
 			continue // it failed or was ended since
 		}
-		if whole := st.bundle(p, bundledBytes-s.bundled); whole != p {
-			p = whole
-			s.bundled += p.bundled
-		}
+		p = st.bundle(p)
 		size += p.size()
 		st.takeOff(p)
 		load = append(load, result{stream: st, parcel: p})
@@ -147,21 +203,35 @@ func (w *writer) choose() (load []result, wait time.Duration) {
 	w.streams = append(w.streams[n:], again...)
 	if len(load) > 0 {
 		w.inFlight++
+		w.onWay += len(load)
 	}
 	return load, wait
 }
 
-// send sends one request and arranges for its answer to be handled.
+// send connects if need be, and sends one request.
 func (w *writer) send(load []result) {
 	conn, err := w.connected()
+	var id identity
 	if err == nil {
-		err = w.s.prepare(conn, load)
+		id, err = w.s.identify(conn)
 	}
+	if err != nil {
+		w.failed(conn, load, err)
+		return
+	}
+	w.transmit(conn, id, load)
+}
+
+// transmit sends one request and arranges for its answer to be handled.
+func (w *writer) transmit(conn *connection, id identity, load []result) {
+	err := w.s.prepare(conn, id, load)
 	if err == nil {
 		request := w.request(conn, load)
 		err = conn.send(request, 0, nil, func(answer []byte, err error) {
-			w.answered(conn, request, load, answer, err)
+			w.answered(conn, request, answer, err)
 		})
+		load = request.load
+		w.leaveApart(request.left)
 	}
 	if err != nil {
 		w.failed(conn, load, err)
@@ -203,31 +273,22 @@ func (w *writer) connected() (*connection, error) {
 	return conn, nil
 }
 
-// prepare gives parcels what they need to be sent: an identity, a place in the transaction, numbers, a header.
-func (s *Sender) prepare(conn *connection, load []result) error {
-	id, err := s.identify(conn)
-	if err != nil {
-		return err
-	}
+// prepare gives parcels what they need to be sent: a place in the transaction, numbers under an identity that was the
+// sender's after they were taken.
+func (s *Sender) prepare(conn *connection, id identity, load []result) error {
 	if s.transactional() {
 		if err := s.addToTransaction(load, conn); err != nil {
 			return err
 		}
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, r := range load {
 		own := r.stream.id
 		if own == noIdentity || s.transactional() {
 			own = id
 		}
 		r.stream.number(r.parcel, own)
-	}
-	s.mu.Unlock()
-	for _, r := range load {
-		if p := r.parcel; !p.stamped {
-			p.data.stamp(p.id, p.sequence, s.transactional())
-			p.stamped = true
-		}
 	}
 	return nil
 }
@@ -259,8 +320,8 @@ func (s *Sender) identify(conn *connection) (identity, error) {
 	return s.identity, nil
 }
 
-func (w *writer) request(conn *connection, load []result) *kmsg.ProduceRequest {
-	request := kmsg.NewPtrProduceRequest()
+func (w *writer) request(conn *connection, load []result) *produceRequest {
+	request := &produceRequest{ProduceRequest: kmsg.NewPtrProduceRequest(), load: load}
 	request.Version = conn.version(kmsg.Produce, produceVersion)
 	if w.s.transactional() {
 		if implicitAdds(conn) {
@@ -271,25 +332,12 @@ func (w *writer) request(conn *connection, load []result) *kmsg.ProduceRequest {
 	}
 	request.Acks = -1
 	request.TimeoutMillis = int32(w.s.cfg.RequestTimeout / time.Millisecond)
-	topics := map[string]int{}
-	for _, r := range load {
-		i, ok := topics[r.stream.Topic]
-		if !ok {
-			i = len(request.Topics)
-			topics[r.stream.Topic] = i
-			topic := kmsg.NewProduceRequestTopic()
-			topic.Topic = r.stream.Topic
-			request.Topics = append(request.Topics, topic)
-		}
-		partition := kmsg.NewProduceRequestTopicPartition()
-		partition.Partition, partition.Records = r.stream.Partition, r.parcel.data
-		request.Topics[i].Partitions = append(request.Topics[i].Partitions, partition)
-	}
 	return request
 }
 
 // answered takes the answer to a request, or the end of its connection.
-func (w *writer) answered(conn *connection, request *kmsg.ProduceRequest, load []result, answer []byte, err error) {
+func (w *writer) answered(conn *connection, request *produceRequest, answer []byte, err error) {
+	load := request.load
 	var resp kmsg.ProduceResponse
 	if err == nil {
 		resp.Version = request.Version
@@ -327,6 +375,7 @@ func (w *writer) answered(conn *connection, request *kmsg.ProduceRequest, load [
 	}
 	w.s.client.Report(nil)
 	w.done(time.Duration(resp.ThrottleMillis)*time.Millisecond, load)
+	w.relay(conn)
 }
 
 func (w *writer) addr() string { return fmt.Sprintf("broker %d", w.node) }
@@ -350,10 +399,14 @@ func (w *writer) failed(conn *connection, load []result, err error) {
 		load[i].err = &requestError{err}
 	}
 	w.done(0, load)
+	signal(w.wake)
 }
 
 // report tells of a broker that does not answer, once that has happened a few times.
 func (w *writer) report(load []result, err error) {
+	if len(load) == 0 {
+		return
+	}
 	w.s.mu.Lock()
 	failures := load[0].stream.failures
 	w.s.mu.Unlock()
@@ -362,6 +415,7 @@ func (w *writer) report(load []result, err error) {
 	}
 }
 
+// done takes the outcome of a request. Its caller sees to what may be sent now.
 func (w *writer) done(throttle time.Duration, load []result) {
 	w.s.handle(load)
 	w.s.mu.Lock()
@@ -370,5 +424,5 @@ func (w *writer) done(throttle time.Duration, load []result) {
 		w.muted = time.Now().Add(throttle)
 	}
 	w.inFlight--
-	signal(w.wake)
+	w.onWay -= len(load)
 }
