@@ -18,6 +18,10 @@ const (
 	closeTime = 200 * time.Millisecond
 )
 
+// syncPause follows the sending of what was due: where much is mirrored, a sync of some partition is always due, and a request
+// for each costs as much as the mirroring of many records.
+const syncPause = 5 * time.Millisecond
+
 // syncProducer is the part of kafka.Producer that the writer needs.
 type syncProducer interface {
 	Send(ctx context.Context, rec *kafka.Record, done func(kafka.Metadata, error)) error
@@ -68,9 +72,9 @@ func (w *syncWriter) acked(tp replica.TopicPartition, upstream, downstream int64
 func (w *syncWriter) ackedRun(tp replica.TopicPartition, upstream, downstream, n int64) {
 	w.mu.Lock()
 	w.queue.AckedRun(tp, upstream, downstream, n)
-	idle := w.queue.Idle()
+	due := w.queue.Due()
 	w.mu.Unlock()
-	if !idle {
+	if due {
 		w.wakeUp()
 	}
 }
@@ -113,9 +117,19 @@ func (w *syncWriter) run(ctx context.Context) {
 	defer w.close()
 	quit := w.quit
 	for {
-		w.send(ctx)
+		sent := w.send(ctx)
 		if quit == nil && w.idle() {
 			return
+		}
+		if sent && quit != nil {
+			select {
+			case <-time.After(syncPause):
+			case <-quit:
+				quit = nil
+				continue
+			case <-ctx.Done():
+				return
+			}
 		}
 		select {
 		case <-w.wake:
@@ -127,14 +141,14 @@ func (w *syncWriter) run(ctx context.Context) {
 	}
 }
 
-// send hands what is due to the producer.
-func (w *syncWriter) send(ctx context.Context) {
-	for {
+// send hands what is due to the producer, if anything is.
+func (w *syncWriter) send(ctx context.Context) (some bool) {
+	for ; ; some = true {
 		w.mu.Lock()
 		offsetSync, ok := w.queue.Next()
 		w.mu.Unlock()
 		if !ok {
-			return
+			return some
 		}
 		key, err := offsetSync.Key()
 		if err == nil {
@@ -144,7 +158,7 @@ func (w *syncWriter) send(ctx context.Context) {
 		if err != nil {
 			w.sent(offsetSync, err)
 			if ctx.Err() != nil {
-				return
+				return some
 			}
 		}
 	}

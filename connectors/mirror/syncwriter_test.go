@@ -130,10 +130,38 @@ func TestFirstRecordIsSyncedAtOnceLaterOnesWithTheNextCommit(t *testing.T) {
 			t.Errorf("before the commit: %s", diff)
 		}
 		w.promote()
+		time.Sleep(syncPause)
 		synctest.Wait()
 		producer.answer(nil)
 		if diff := cmp.Diff([]replica.OffsetSync{at(0, 0, 5), at(0, 1, 6)}, producer.syncs(t)); diff != "" {
 			t.Errorf("after the commit: %s", diff)
+		}
+		if left := w.stop(t.Context()); left != 0 {
+			t.Errorf("%d left", left)
+		}
+	})
+}
+
+// Where much is mirrored a sync is always due: they are written every few milliseconds, not as fast as the brokers answer, and
+// the last one soon.
+func TestSyncsOfAFloodArePaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		producer := &farProducer{line: 100 * time.Microsecond}
+		w := startSyncWriter(t.Context(), "syncs", 100, producer, newTroubles(discard()), newSourceTaskMetrics(nothingMeasured{}, &settings{}))
+		const batches, records = 1000, 200 // of a partition in a second; each has a sync due
+		for i := range int64(batches) {
+			w.ackedRun(at(0, 0, 0).TopicPartition, i*records, i*records, records)
+			time.Sleep(time.Millisecond)
+		}
+		rounds := int(batches * time.Millisecond / syncPause)
+		if n := len(producer.syncs(t)); n < rounds/2 || n > rounds+1 {
+			t.Errorf("%d syncs were written in a second", n)
+		}
+		w.promote()
+		time.Sleep(100 * time.Millisecond)
+		syncs := producer.syncs(t)
+		if diff := cmp.Diff(at(0, batches*records-1, batches*records-1), syncs[len(syncs)-1]); diff != "" {
+			t.Errorf("the last sync: %s", diff)
 		}
 		if left := w.stop(t.Context()); left != 0 {
 			t.Errorf("%d left", left)

@@ -121,7 +121,7 @@ func (q *SyncQueue) Promote() {
 // false when nothing is due or no permit is free. Each sync handed out must be
 // answered with one call of Sent.
 func (q *SyncQueue) Next() (OffsetSync, bool) {
-	if len(q.ready) == 0 || q.inFlight >= q.permits {
+	if !q.Due() {
 		return OffsetSync{}, false
 	}
 	tp := q.ready[0]
@@ -166,6 +166,9 @@ func (q *SyncQueue) Sent(sync OffsetSync, err error) {
 
 // Idle is true when nothing is due and nothing in flight. Delayed syncs may be left.
 func (q *SyncQueue) Idle() bool { return q.inFlight == 0 && len(q.ready) == 0 }
+
+// Due is true when Next has something to hand out.
+func (q *SyncQueue) Due() bool { return len(q.ready) > 0 && q.inFlight < q.permits }
 
 // Unsent counts the syncs that wait, delayed ones included; those in flight are not
 // counted.
