@@ -21,7 +21,7 @@ type brokerFetcher struct {
 	muted time.Time
 	// round counts the requests; parts are marked with the one that asks for them.
 	round uint64
-	// begun is when the request on its way was made. cut ends it if it waits for longer than fetch.max.wait.ms, else it
+	// begun is when the last request was made. cut ends it if it waits for longer than fetch.max.wait.ms, else it
 	// is nil. Both are guarded by the fetcher's lock.
 	begun time.Time
 	cut   context.CancelFunc
@@ -110,11 +110,15 @@ func (b *brokerFetcher) choose() (next request, rest time.Duration) {
 	if muted := b.muted.Sub(now); len(next.asks) > 0 && muted > 0 {
 		next.asks, rest = nil, muted
 	}
-	if all && len(next.asks) > 0 && c.IdleWait > c.FetchMaxWait {
+	if len(next.asks) == 0 {
+		return next, rest
+	}
+	// Where the last request was answered soon there is no need of patience, which has its cost.
+	if all && c.IdleWait > c.FetchMaxWait && now.Sub(b.begun) >= c.FetchMaxWait/5 {
 		next.wait = max(c.FetchMaxWait, beat.Next(now, c.IdleWait).Sub(now))
 		next.ctx, b.cut = context.WithCancel(f.run)
-		b.begun = now
 	}
+	b.begun = now
 	return next, rest
 }
 

@@ -133,10 +133,41 @@ func TestOnlyARequestForEverythingWaitsForLong(t *testing.T) {
 		t.Errorf("a request that was answered: %v; one that does not wait for long: %v", third.ctx.Err(), fourth.ctx.Err())
 	}
 	close(fourth.answer)
+
+	fifth, got := broker.next(t, a, b, c), time.Now()
+	eventually(t, "a request is answered late", func() bool { return time.Since(got) > cfg.Consumer.FetchMaxWait })
+	close(fifth.answer)
 	long(broker.next(t, a, b, c))
 	if problems := f.Problems(); len(problems) > 0 {
 		t.Errorf("requests that were given up are problems: %v", problems)
 	}
+}
+
+func TestARequestAfterOneThatWasAnsweredSoonDoesNotWaitForLong(t *testing.T) {
+	tp := TopicPartition{"a", 0}
+	f := &Fetcher{run: t.Context(), cfg: testConfig(t, RoleConsumer, "h:1"), parts: map[TopicPartition]*part{tp: {TopicPartition: tp, follower: -1}}}
+	f.cfg.Consumer.FetchMaxWait, f.cfg.Consumer.IdleWait = time.Hour, 24*time.Hour
+	b := &brokerFetcher{f: f}
+	for _, c := range []struct {
+		ago  time.Duration
+		long bool
+	}{{0, false}, {10 * time.Minute, false}, {13 * time.Minute, true}, {24 * time.Hour, true}} {
+		b.begun = time.Now().Add(-c.ago)
+		next, _ := b.choose()
+		if long := next.wait > time.Hour; long != c.long || waits(b) != c.long || len(next.asks) != 1 {
+			t.Errorf("the last request began %s ago: the next, for %v, may wait for %s", c.ago, next.asks, next.wait)
+		}
+	}
+}
+
+// waits reports whether a broker's request may wait for long, and ends it.
+func waits(b *brokerFetcher) bool {
+	if b.cut == nil {
+		return false
+	}
+	b.cut()
+	b.cut = nil
+	return true
 }
 
 func TestTheWaitThatTheUserSetStands(t *testing.T) {
