@@ -320,15 +320,18 @@ func (c *Consumer) askRejoin(reason string) {
 	wake(c.changed)
 }
 
-// lose notes that the membership whose heartbeats ctx is for ended, and has to be begun anew.
-func (c *Consumer) lose(ctx context.Context, reason string, forgetID bool) {
+// lose notes that the membership whose heartbeats ctx is for ended, and has to be begun anew for that reason; without one,
+// later. It does not when another membership is on its way already.
+func (c *Consumer) lose(ctx context.Context, reason string, forgetID bool) (ended bool) {
 	m := &c.membership
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if ctx.Err() == nil {
-		m.loseLocked(reason, forgetID)
-		wake(c.changed)
+	if ctx.Err() != nil {
+		return false
 	}
+	m.loseLocked(reason, forgetID)
+	wake(c.changed)
+	return true
 }
 
 func (m *membership) loseLocked(reason string, forgetID bool) {

@@ -130,8 +130,7 @@ func (c *Consumer) beat(ctx context.Context, generation int32, memberID string) 
 		if silent > c.cfg.Group.RebalanceTimeout {
 			c.logger.Warn("this member leaves the group, since it has not asked for records for longer than max.poll.interval.ms",
 				"max.poll.interval.ms", c.cfg.Group.RebalanceTimeout.Milliseconds())
-			c.leave(ctx, memberID, "no poll within max.poll.interval.ms")
-			c.lose(ctx, "the member was too slow", true)
+			c.giveUp(ctx, memberID)
 			return
 		}
 		// Not under ctx: ending a request under way costs the connection.
@@ -158,6 +157,16 @@ func (c *Consumer) beat(ctx context.Context, generation int32, memberID string) 
 			return
 		}
 	}
+}
+
+// giveUp ends a membership that has been too slow: from the request to leave on, others may have the partitions. The
+// group is joined anew after the answer, for the coordinator works on one request of a connection at a time.
+func (c *Consumer) giveUp(ctx context.Context, memberID string) {
+	if !c.lose(ctx, "", true) {
+		return
+	}
+	c.leave(c.run, memberID, "no poll within max.poll.interval.ms")
+	c.askRejoin("the member was too slow")
 }
 
 // subscribedTopics are the topics to join with, sorted.

@@ -349,6 +349,29 @@ func TestASlowMemberLeavesTheGroup(t *testing.T) {
 	}
 }
 
+// From the moment at which a slow member says that it leaves, its partitions may be another's.
+func TestASlowMemberHasLostItsPartitionsBeforeItLeaves(t *testing.T) {
+	c := startCluster(t, localkafka.Options{Topics: map[string]int32{"a": 2}})
+	sub := Subscription{Topics: []string{"a"}}
+	slow := startMember(t, c, sub, nil, "max.poll.interval.ms", "300")
+	eventually(t, "the partitions", slow.has(2))
+	leaves := c.Hold(localkafka.LeaveGroup)
+	defer leaves.Undo()
+	release := make(chan struct{})
+	busy := make(chan struct{})
+	go func() { slow.asked <- func() { close(busy); <-release } }()
+	<-busy
+	quick := startMember(t, c, sub, nil)
+	eventually(t, "the slow member to leave", func() bool { return leaves.Hits() > 0 })
+	close(release)
+	eventually(t, "the slow member to hear of it", func() bool { return len(slow.history()) > 1 })
+	if events := slow.history(); events[1] != "lost [{a 0} {a 1}]" {
+		t.Errorf("the slow member heard %v", events)
+	}
+	leaves.Undo()
+	eventually(t, "half of the partitions each", func() bool { return slow.has(1)() && quick.has(1)() })
+}
+
 func TestAMoveOfTheCoordinatorCostsNothing(t *testing.T) {
 	c := startCluster(t, localkafka.Options{Brokers: 3, Topics: map[string]int32{"a": 1}})
 	m := startMember(t, c, Subscription{Topics: []string{"a"}}, nil)
