@@ -17,9 +17,10 @@ import (
 	"tributary/connect/group"
 	"tributary/connect/group/assign"
 	"tributary/connect/group/protocol"
+	"tributary/test/cluster/kafkatest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, kafkatest.LeftByKfake()) }
 
 // Settings of all members in these tests.
 const (

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"tributary/test/cluster/kafkatest"
 )
 
 // lanes runs the tests twice: the mirror promises the same in both lanes. The second run leaves out what moves
@@ -32,4 +34,4 @@ func (l lanes) Run() int {
 	return l.m.Run()
 }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(lanes{m}) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(lanes{m}, kafkatest.LeftByKfake()) }

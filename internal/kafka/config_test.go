@@ -16,6 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/go-multierror"
 	"go.uber.org/goleak"
+
+	"tributary/test/cluster/kafkatest"
 )
 
 // with returns a minimal valid configuration of the role with more keys.
@@ -434,4 +436,4 @@ func TestRetriesFillTheTimeLimit(t *testing.T) {
 	}
 }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, kafkatest.LeftByKfake()) }

@@ -45,6 +45,10 @@ func (b *outageBoard) enter(cluster string, holder any) slog.Level {
 		b.clusters[cluster] = o
 	}
 	o.holders[holder] = struct{}{}
+	if o.speaker == nil {
+		// Who spoke has recovered and others have not: what holder has found out may be news, and nobody else would tell it.
+		o.speaker = holder
+	}
 	if o.speaker == holder {
 		return slog.LevelWarn
 	}

@@ -36,6 +36,7 @@ func TestAnOutageIsToldByOneAndItsEndByTheLast(t *testing.T) {
 		{"another reason is for the first to tell", func() slog.Level { return b.enter("a", first) }, slog.LevelWarn},
 		{"another cluster is another matter", func() slog.Level { return b.enter("b", second) }, slog.LevelWarn},
 		{"the first recovers while another has not", func() slog.Level { return b.leave("a", first) }, slog.LevelDebug},
+		{"another reason of one that has not is told, for nobody speaks", func() slog.Level { return b.enter("a", second) }, slog.LevelWarn},
 		{"a third joins the same outage", func() slog.Level { return b.enter("a", third) }, slog.LevelDebug},
 		{"who was not in trouble has no end to tell", func() slog.Level { return b.leave("a", first) }, slog.LevelDebug},
 		{"not yet", func() slog.Level { return b.leave("a", third) }, slog.LevelDebug},

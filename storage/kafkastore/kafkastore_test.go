@@ -20,10 +20,11 @@ import (
 	"tributary/storage"
 	"tributary/storage/kafkastore"
 	"tributary/storage/storagetest"
+	"tributary/test/cluster/kafkatest"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
+	goleak.VerifyTestMain(m, kafkatest.LeftByKfake(), goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
 }
 
 var discard = slog.New(slog.DiscardHandler)

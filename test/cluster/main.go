@@ -9,6 +9,7 @@ import (
 
 	"tributary/connect/cli"
 	"tributary/connectors/standard"
+	"tributary/test/cluster/kafkatest"
 )
 
 // programVariable makes a test binary be one of the programs instead, see Main.
@@ -39,7 +40,7 @@ func Main(m TestRunner) {
 	}
 	code := m.Run()
 	if code == 0 {
-		if err := goleak.Find(); err != nil {
+		if err := goleak.Find(kafkatest.LeftByKfake()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
