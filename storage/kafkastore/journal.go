@@ -65,6 +65,7 @@ type clients struct {
 	producer *kafka.Producer
 	presence *presence
 	unwatch  func() // ends the goroutine that watches the topic
+	unread   func() // ends a look that a record waits for
 }
 
 // newJournal checks the properties.
@@ -140,6 +141,9 @@ func (j *journal) start(ctx context.Context, apply func(kafka.Record), check fun
 		return err
 	}
 	c.presence = &presence{topic: j.topic, content: j.content, logger: j.logger, admin: admin, turn: make(chan struct{}, 1)}
+	var reading context.Context
+	reading, c.unread = context.WithCancel(context.Background())
+	apply = c.presence.guard(reading, apply)
 	if c.log, err = kafka.OpenLog(ctx, c.client, j.consumer, j.topic.Name, apply, j.logger); err != nil {
 		return fmt.Errorf("reading the topic %s for %s: %w", j.topic.Name, j.topic.purpose, err)
 	}
@@ -191,6 +195,9 @@ func (j *journal) close(c *clients) {
 		if err := c.producer.Close(ctx); err != nil {
 			j.logger.Warn("Closing the producer for "+j.topic.purpose, "error", err)
 		}
+	}
+	if c.unread != nil {
+		c.unread()
 	}
 	if c.log != nil {
 		c.log.Close()

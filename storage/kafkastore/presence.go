@@ -82,6 +82,25 @@ func (p *presence) known(fresh time.Duration) (bool, error) {
 	return p.lost != nil || time.Since(p.looked) < fresh, p.lost
 }
 
+// guard lets through only records of the topic that was opened: one that was made anew meanwhile may have records where
+// the old one ended. Looks end with ctx.
+func (p *presence) guard(ctx context.Context, apply func(kafka.Record)) func(kafka.Record) {
+	if p.content.replaceable {
+		return apply
+	}
+	var asked time.Time // also by brokers that did not answer: records are not to wait for them one by one
+	return func(record kafka.Record) {
+		known, err := p.known(lookFresh)
+		if !known && time.Since(asked) >= lookFresh {
+			err = p.look(ctx, lookFresh)
+			asked = time.Now()
+		}
+		if err == nil {
+			apply(record)
+		}
+	}
+}
+
 // seen draws the consequences of a look.
 func (p *presence) seen(now time.Time, id [16]byte, there bool) error {
 	p.mu.Lock()

@@ -40,8 +40,14 @@ func TestADeletedConfigTopicIsMissedAndNotReplaced(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	holds := func() bool { return slices.Equal(old.Snapshot().Connectors(), []string{"a", "b"}) }
+	eventually(t, "both are read", holds)
 
+	// The next request for records is answered when another topic has some where this one ended.
+	reads := cluster.HoldNext(localkafka.Fetch)
+	defer reads.Undo()
 	client.DeleteTopic(name)
+	eventually(t, "the topic is read on", func() bool { return reads.Hits() > 0 })
 	missed := func(store *kafkastore.ConfigStore, words ...string) {
 		t.Helper()
 		eventually(t, "a write is refused because the topic "+words[0], func() bool {
@@ -76,7 +82,11 @@ func TestADeletedConfigTopicIsMissedAndNotReplaced(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	reads.Undo()
 	missed(old, "another one")
+	if old.Stop(); !holds() {
+		t.Errorf("connectors after all was read: %v", old.Snapshot().Connectors())
+	}
 	if got := anew.Snapshot().Connectors(); !slices.Equal(got, []string{"a", "x", "y", "z"}) {
 		t.Errorf("connectors of the new topic: %v", got)
 	}
