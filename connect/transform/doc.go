@@ -3,7 +3,8 @@
 //
 // They follow Kafka 4.3.1 in what they do, refuse and say, because chains of them were
 // tuned to that. Two things hold for all: a record is never changed in place, unless it is
-// the one that ChangeInPlace named, and the schema that a transformation gives to a record is made once for each schema it meets.
+// the one that ChangeInPlace named, and the schema that a transformation gives to a record
+// is made once for each schema it meets.
 package transform
 
 import (

@@ -8,6 +8,7 @@ import (
 
 	"tributary/internal/kafka"
 	"tributary/internal/localkafka"
+	"tributary/test/cluster/kafkatest"
 )
 
 // Tasks that write at the same time, and the look that comes now and then, ask once.
@@ -43,11 +44,7 @@ func TestThoseWhoLookAtTheSameTimeAskOnce(t *testing.T) {
 			}
 		})
 	}
-	for begun := time.Now(); asked.Hits() == 0; time.Sleep(time.Millisecond) {
-		if time.Since(begun) > time.Minute {
-			t.Fatal("nobody asks")
-		}
-	}
+	kafkatest.Await(t, time.Minute, "somebody to ask", func() (bool, string) { return asked.Hits() > 0, "nobody asks" })
 	held.Undo()
 	looking.Wait()
 

@@ -47,17 +47,24 @@ func batchesEnd(t *testing.T, f *faults) {
 	}
 }
 
+// delayed creates a topic of one partition and mirrors it with a delay, in each lane, into a topic whose broker notes when it
+// appends. It returns the names of the mirrors.
+func (f *faults) delayed(topic string, delay time.Duration) (names []string) {
+	f.t.Helper()
+	f.src.CreateTopic(topic, 1, nil)
+	for lane, keys := range lanes {
+		name := lane + "-" + topic
+		names = append(names, name)
+		f.dst.CreateTopic(name+"."+topic, 1, map[string]string{"message.timestamp.type": "LogAppendTime"})
+		f.mirror(name, topic, keys, map[string]string{"replication.mode": "delayed", "replication.delay.ms": strconv.FormatInt(delay.Milliseconds(), 10)})
+	}
+	return names
+}
+
 // delayedRecordsAreNeverEarly, by the times at which the target's broker appends them, wherever their timestamps lie.
 func delayedRecordsAreNeverEarly(t *testing.T, f *faults) {
 	const delay, steady = 1500 * time.Millisecond, 20
-	f.src.CreateTopic("behind", 1, nil)
-	var names []string
-	for lane, keys := range lanes {
-		name := lane + "-behind"
-		names = append(names, name)
-		f.dst.CreateTopic(name+".behind", 1, map[string]string{"message.timestamp.type": "LogAppendTime"})
-		f.mirror(name, "behind", keys, map[string]string{"replication.mode": "delayed", "replication.delay.ms": strconv.FormatInt(delay.Milliseconds(), 10)})
-	}
+	names := f.delayed("behind", delay)
 	// Each is a batch of its own: in the raw lane a batch waits for its youngest record.
 	for i := range steady {
 		f.src.Produce("behind", kafkatest.Record{Timestamp: time.Now(), Value: fmt.Append(nil, i)})
@@ -121,14 +128,7 @@ func mirrorsBeginWhereTheySay(t *testing.T, f *faults) {
 // None arrives early for that, none twice, none late without end, and in order.
 func delayedMirrorsAreRestarted(t *testing.T, f *faults) {
 	const delay, some = 3 * time.Second, 8
-	f.src.CreateTopic("waiting", 1, nil)
-	var names []string
-	for lane, keys := range lanes {
-		name := lane + "-waiting"
-		names = append(names, name)
-		f.dst.CreateTopic(name+".waiting", 1, map[string]string{"message.timestamp.type": "LogAppendTime"})
-		f.mirror(name, "waiting", keys, map[string]string{"replication.mode": "delayed", "replication.delay.ms": strconv.FormatInt(delay.Milliseconds(), 10)})
-	}
+	names := f.delayed("waiting", delay)
 	sent := 0
 	produce := func() {
 		for range some {
