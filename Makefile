@@ -16,7 +16,7 @@ BINARIES  = connect-distributed connect-standalone connect-mirror-maker connect-
 TOOL      = $(GO) tool -modfile=tools/go.mod
 UNIT      = $(shell $(GO) list ./... | grep -v -e /test/compat -e /test/chaos)
 # Packages with goroutines of their own.
-RACE      = ./connect/... ./connectors/... ./storage/... ./rest/... ./internal/kafka ./internal/rawkafka ./internal/metrics ./internal/logging
+RACE      = ./connect/... ./connectors/... ./storage/... ./rest/... ./internal/kafka ./internal/rawkafka ./internal/awake ./internal/metrics ./internal/logging
 
 .PHONY: build test unit compat chaos demo bench bench-all apache-suite lint race vuln check clean
 

@@ -20,7 +20,7 @@ const (
 
 // syncPause follows the sending of what was due: where much is mirrored, a sync of some partition is always due, and a request
 // for each costs as much as the mirroring of many records.
-const syncPause = 5 * time.Millisecond
+const syncPause = 20 * time.Millisecond
 
 // syncProducer is the part of kafka.Producer that the writer needs.
 type syncProducer interface {

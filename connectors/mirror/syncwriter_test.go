@@ -158,7 +158,7 @@ func TestSyncsOfAFloodArePaced(t *testing.T) {
 			t.Errorf("%d syncs were written in a second", n)
 		}
 		w.promote()
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond)
 		syncs := producer.syncs(t)
 		if diff := cmp.Diff(at(0, batches*records-1, batches*records-1), syncs[len(syncs)-1]); diff != "" {
 			t.Errorf("the last sync: %s", diff)

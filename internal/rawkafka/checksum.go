@@ -3,7 +3,6 @@ package rawkafka
 import (
 	"encoding/binary"
 	"hash/crc32"
-	"math/bits"
 )
 
 // A checksum of two parts follows from those of the parts, so a batch whose header changes needs no pass over its records:
@@ -12,13 +11,19 @@ import (
 //
 // Checksums are polynomials over GF(2), the highest power in the lowest bit, modulo that of crc32.Castagnoli.
 
-// powers are x^(8·2^k), by k: what a checksum is multiplied by when 2^k bytes follow.
-var powers = func() (p [bits.UintSize - 1]uint32) {
-	p[0] = 1 << (31 - 8)
-	for k := 1; k < len(p); k++ {
-		p[k] = product(p[k-1], p[k-1])
+// shifts are, by k, what four bits of a checksum, by where they stand and what they are, become when 2^k bytes follow it: their
+// product with x^(8·2^k).
+var shifts = func() (s [31][8][16]uint32) {
+	power := uint32(1 << (31 - 8))
+	for k := range s {
+		for at := range s[k] {
+			for bits := range s[k][at] {
+				s[k][at][bits] = product(uint32(bits)<<(4*at), power)
+			}
+		}
+		power = product(power, power)
 	}
-	return p
+	return s
 }()
 
 // product multiplies two polynomials.
@@ -31,11 +36,15 @@ func product(a, b uint32) (p uint32) {
 	return p
 }
 
-// behind is what a difference between checksums becomes when n bytes follow that do not differ.
+// behind is what a difference between checksums becomes when n bytes follow that do not differ, less than 2 GB.
 func behind(difference uint32, n int) uint32 {
 	for k := 0; n > 0; k, n = k+1, n>>1 {
 		if n&1 != 0 {
-			difference = product(powers[k], difference)
+			shifted := uint32(0)
+			for at := range shifts[k] {
+				shifted ^= shifts[k][at][difference>>(4*at)&15]
+			}
+			difference = shifted
 		}
 	}
 	return difference

@@ -49,7 +49,7 @@ func TestStampingHidesNoDamage(t *testing.T) {
 }
 
 func BenchmarkStamp(b *testing.B) {
-	made := randomBatch(16<<10, 1)
+	made := randomBatch(16_000, 1)
 	b.SetBytes(int64(len(made)))
 	for i := range b.N {
 		made.stamp(identity{int64(i), 1}, int32(i), false)

@@ -9,8 +9,12 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"tributary/internal/awake"
 	"tributary/internal/kafka"
 )
+
+// longAnswer is how long an answer is where much is moved.
+const longAnswer = 256 << 10
 
 // fetchVersion is the newest that names topics; newer ones want their ids.
 const fetchVersion = 12
@@ -75,6 +79,9 @@ func (p *puller) Pull(ctx context.Context, asks []kafka.Ask, wait time.Duration)
 	request := p.request(asks, share, wait)
 	var held *buffer
 	answer, err := p.conn.roundTrip(ctx, request, p.cfg.Consumer.FetchMaxWait, func(size int) []byte {
+		if size >= longAnswer {
+			awake.Keep()
+		}
 		p.memory.giveBack(share)
 		held = p.memory.take(size)
 		return held.bytes

@@ -1,0 +1,51 @@
+// Package awake keeps the monitor of Go's runtime from falling asleep while much is moved.
+//
+// The runtime's monitor thread sleeps when no thread runs Go code, and the next system call wakes it, upon which it looks
+// around every 20 µs for a millisecond before it slows down to a look every 10 ms. A program that moves bytes between
+// sockets, faster than they come, has nothing to run and then again something thousands of times a second, so its monitor is
+// woken all the time: a quarter of what the raw lane costs. While some thread runs Go code, the monitor does not sleep, and
+// soon looks only every 10 ms.
+package awake
+
+import (
+	"os"
+	"runtime"
+	"sync/atomic"
+)
+
+// naps is for how many naps the monitor stays awake after Keep was last called: 50 ms.
+const naps = 10
+
+var (
+	left atomic.Int32 // naps
+	held atomic.Bool  // a goroutine naps
+)
+
+// Keep keeps the monitor awake for the next 50 ms, until which the process has one more of what GOMAXPROCS counts. It
+// returns at once and may be called from any goroutine; it is for who has just moved a lot, and moves on. It does nothing where the system is not Linux.
+func Keep() {
+	left.Store(naps)
+	if canNap && !held.Load() && held.CompareAndSwap(false, true) {
+		go hold()
+	}
+}
+
+// hold naps on a processor of the scheduler's that is added for this, so that goroutines have as many as before.
+func hold() {
+	before := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(before + 1)
+	for left.Load() > 0 {
+		if nap() {
+			left.Add(-1)
+		}
+		// Whatever is to run on this processor has its turn, and who wants to stop the world, which cuts a nap short, need not
+		// wait for the next one.
+		runtime.Gosched()
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.SetDefaultGOMAXPROCS() // which follows changes of the limits of the process's container
+	} else {
+		runtime.GOMAXPROCS(before)
+	}
+	held.Store(false)
+}
