@@ -13,15 +13,15 @@ import (
 	"sync/atomic"
 )
 
-// naps is for how many naps the monitor stays awake after Keep was last called: 50 ms.
-const naps = 10
+// naps is for how many naps the monitor stays awake after Keep was last called: 250 ms.
+const naps = 50
 
 var (
 	left atomic.Int32 // naps
 	held atomic.Bool  // a goroutine naps
 )
 
-// Keep keeps the monitor awake for the next 50 ms, until which the process has one more of what GOMAXPROCS counts. It
+// Keep keeps the monitor awake for the next 250 ms, until which the process has one more of what GOMAXPROCS counts. It
 // returns at once and may be called from any goroutine; it is for who has just moved a lot, and moves on. It does nothing where the system is not Linux.
 func Keep() {
 	left.Store(naps)
