@@ -40,14 +40,17 @@ func product(a, b uint32) (p uint32) {
 func behind(difference uint32, n int) uint32 {
 	for k := 0; n > 0; k, n = k+1, n>>1 {
 		if n&1 != 0 {
-			shifted := uint32(0)
-			for at := range shifts[k] {
-				shifted ^= shifts[k][at][difference>>(4*at)&15]
-			}
-			difference = shifted
+			difference = shift(difference, k)
 		}
 	}
 	return difference
+}
+
+// shift is behind for 2^k bytes.
+func shift(sum uint32, k int) uint32 {
+	s := &shifts[k]
+	return s[0][sum&15] ^ s[1][sum>>4&15] ^ s[2][sum>>8&15] ^ s[3][sum>>12&15] ^
+		s[4][sum>>16&15] ^ s[5][sum>>20&15] ^ s[6][sum>>24&15] ^ s[7][sum>>28]
 }
 
 // resum corrects a checksum that was right until the header changed, and with it its own checksum by difference.
