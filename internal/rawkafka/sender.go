@@ -39,7 +39,8 @@ type Sender struct {
 	mu         sync.Mutex
 	streams    map[kafka.TopicPartition]*stream
 	writers    map[way]*writer
-	led        map[int32]int // how many lanes to a broker were chosen
+	led        map[int32]int     // how many lanes to a broker were chosen
+	adding     map[int32]*writer // see writer.mayAdd
 	parked     map[*stream]struct{}
 	unfinished int           // batches
 	changed    chan struct{} // closed when unfinished falls to 0; nil while nobody waits
@@ -59,7 +60,7 @@ func NewSender(client *kafka.Client, cfg *kafka.Config, logger *slog.Logger) *Se
 	run, cancel := context.WithCancel(context.Background())
 	s := &Sender{
 		client: client, cfg: cfg, logger: logger, notices: kafka.NewNotices(logger, client.Bootstrap()), run: run, cancel: cancel,
-		streams: map[kafka.TopicPartition]*stream{}, writers: map[way]*writer{}, led: map[int32]int{}, parked: map[*stream]struct{}{},
+		streams: map[kafka.TopicPartition]*stream{}, writers: map[way]*writer{}, led: map[int32]int{}, adding: map[int32]*writer{}, parked: map[*stream]struct{}{},
 		identity: noIdentity, keeperWake: make(chan struct{}, 1), sizes: map[string]topicSize{},
 	}
 	s.coordinator.sender = s
@@ -231,9 +232,9 @@ func (s *Sender) Unwritable() map[kafka.TopicPartition]error {
 	return stuck
 }
 
-// succeeded ends a run of failures. The lock is held.
+// succeeded ends a run of failures: all that has arrived is stored. The lock is held.
 func (s *Sender) succeeded(st *stream) {
-	st.failures, st.lastErr, st.retryAt = 0, nil, time.Time{}
+	st.failures, st.lastErr, st.retryAt, st.added = 0, nil, time.Time{}, s.txn.Round
 	if st.logged != "" {
 		st.logged, st.named = "", false
 		s.notices.Say(slog.LevelInfo, kafka.WritableNotice, st.TopicPartition, "")

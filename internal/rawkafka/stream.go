@@ -128,7 +128,8 @@ type stream struct {
 	named    bool      // told by name
 	created  time.Time // when a broker was last asked to make the topic
 
-	round int // the transaction that the partition was last added to
+	round int // the transaction that the partition was last added to, or is being added to
+	added int // the transaction in which something was stored last
 
 	// settling is closed once all that was given up is told of, nil when nothing is: what comes meanwhile waits for it,
 	// so that it can be known to be stale.

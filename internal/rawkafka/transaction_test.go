@@ -90,6 +90,71 @@ func TestTransactionsAreCommittedOrAbortedAsAWhole(t *testing.T) {
 	}
 }
 
+// A broker that is asked on two connections at once to take first batches of a transaction refuses some. What is not the first of
+// its partition goes on.
+func TestOneConnectionAtATimeAddsPartitionsToATransaction(t *testing.T) {
+	b := start(t, localkafka.Options{Topics: map[string]int32{"t": 4}})
+	target, ctx := kafkatest.Dial(t, b.Bootstrap()), testContext(t)
+	s := newTransactional(t, b.Bootstrap())
+	outcomes := make(chan string, 12)
+	send := func(partition int32, what string) {
+		t.Helper()
+		o := &Outgoing{TopicPartition: kafka.TopicPartition{Topic: "t", Partition: partition}, Data: mustEncode(t, []kafka.Record{{Timestamp: 1, Value: []byte(what)}}, 4)}
+		o.Done = func(out Outcome) { outcomes <- fmt.Sprint(what, out.Err) }
+		if err := s.Send(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := func(want string) {
+		t.Helper()
+		select {
+		case got := <-outcomes:
+			if got != want+"<nil>" {
+				t.Fatalf("%s is done, want %s", got, want)
+			}
+		case <-ctx.Done():
+			t.Fatalf("%s is not done", want)
+		}
+	}
+	if err := s.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	for partition := range int32(4) { // connections are there, and have their partitions
+		send(partition, "before")
+		next("before")
+	}
+	if err := s.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := s.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	send(3, "added")
+	next("added")
+	held := b.HoldNext(localkafka.Produce)
+	defer held.Undo()
+	send(0, "held")
+	kafkatest.Await(t, patience, "a first batch is held", func() (bool, string) { return held.Hits() == 1, fmt.Sprint(held.Hits(), " held") })
+	send(1, "waits") // would be stored before what is sent on its connection after it
+	send(3, "goes on")
+	next("goes on")
+	if len(outcomes) > 0 {
+		t.Errorf("while a first batch is held, %s", <-outcomes)
+	}
+	held.Undo()
+	next("held")
+	next("waits")
+	if err := s.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for partition, want := range [][]string{{"before", "held"}, {"before", "waits"}, {"before"}, {"before", "added", "goes on"}} {
+		if diff := cmp.Diff(want, committed(target, int32(partition))); diff != "" {
+			t.Errorf("partition %d: %s", partition, diff)
+		}
+	}
+}
+
 func TestATakenOverSenderCommitsNothing(t *testing.T) {
 	b := start(t, localkafka.Options{Topics: map[string]int32{"t": 1}})
 	target, ctx := kafkatest.Dial(t, b.Bootstrap()), testContext(t)

@@ -182,6 +182,10 @@ func (w *writer) load() (load []result, wait time.Duration) {
 	var again []*stream
 	for i, st := range w.streams {
 		p := st.next()
+		if p != nil && !w.mayAdd(st) {
+			again = append(again, st)
+			continue
+		}
 		if p != nil && size > 0 && size+p.size() > requestBytes {
 			n = i
 			break
@@ -206,6 +210,34 @@ func (w *writer) load() (load []result, wait time.Duration) {
 		w.onWay += len(load)
 	}
 	return load, wait
+}
+
+// mayAdd says whether a batch of st may be sent, as far as the transaction is concerned. A broker asks the transaction's
+// coordinator about each partition's first batch in it (KIP-890), and when a request on another connection brings more of them
+// meanwhile, it drops that question and refuses the batches with NETWORK_EXCEPTION; the next attempt may cost half the time of a
+// transaction. So until one connection's request is answered, no other one to that broker takes first batches. The lock is held.
+func (w *writer) mayAdd(st *stream) bool {
+	s := w.s
+	if !s.transactional() || st.added == s.txn.Round {
+		return true
+	}
+	if s.adding[w.node] == nil {
+		s.adding[w.node] = w
+	}
+	return s.adding[w.node] == w
+}
+
+// hasAdded takes it that a request was answered, or failed. The lock is held.
+func (w *writer) hasAdded() {
+	if w.s.adding[w.node] != w {
+		return
+	}
+	delete(w.s.adding, w.node)
+	for lane := range maxWays {
+		if other := w.s.writers[way{w.node, lane}]; other != nil && other != w && len(other.streams) > 0 {
+			signal(other.wake)
+		}
+	}
 }
 
 // send connects if need be, and sends one request.
@@ -420,6 +452,7 @@ func (w *writer) done(throttle time.Duration, load []result) {
 	w.s.handle(load)
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
+	w.hasAdded()
 	if throttle > 0 {
 		w.muted = time.Now().Add(throttle)
 	}
