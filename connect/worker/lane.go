@@ -155,7 +155,8 @@ func (t *taskRun) sendWhole(record *connect.SourceRecord, e *entry) error {
 	}
 	e.record = record
 	e.out.Topic, e.out.Partition = record.Topic, record.Partition
-	e.out.Batch = &kafka.Batch{Data: record.Batch.Data, Records: int32(record.Batch.Records), Own: record.Batch.Own}
+	e.batch = kafka.Batch{Data: record.Batch.Data, Records: int32(record.Batch.Records), Own: record.Batch.Own}
+	e.out.Batch = &e.batch
 	return t.outlet.send(t.ctx, e)
 }
 

@@ -12,6 +12,7 @@ import (
 type entry struct {
 	record *connect.SourceRecord // as Poll returned it, before transformations
 	out    kafka.Record
+	batch  kafka.Batch // room for that of out
 	// done is what the producer calls; it belongs to the entry for good, so that a
 	// record costs no closure.
 	done func(kafka.Metadata, error)
@@ -80,7 +81,7 @@ func (t *tracker) release(e *entry) {
 func (e *entry) reset() {
 	clear(e.out.Headers)
 	e.out = kafka.Record{Headers: e.out.Headers[:0]}
-	e.record, e.queue, e.acked, e.dropped = nil, nil, false, false
+	e.record, e.batch, e.queue, e.acked, e.dropped = nil, kafka.Batch{}, nil, false, false
 }
 
 // submit appends e, whose record is set, to what awaits acknowledgement.

@@ -2,6 +2,7 @@ package rawkafka
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"tributary/internal/kafka"
+	"tributary/internal/localkafka"
+	"tributary/test/cluster/kafkatest"
 )
 
 // loadOf makes one parcel for each partition of some topics, in turn, so that topics come mixed.
@@ -115,5 +118,43 @@ func TestABundleThatCannotBeMadeIsLeftOut(t *testing.T) {
 	}
 	if len(request.load) != 2 || len(request.left) != 1 || request.left[0].stream != st || request.left[0].err == nil {
 		t.Errorf("sent %d, left %+v", len(request.load), request.left)
+	}
+}
+
+// What a partition does not take is copied, for its bytes lie in an answer that holds more. Who sends it again, because it was given
+// up, sends the copy: what was at its old place is something else by then.
+func TestABatchThatWasCopiedIsSentAgainFromItsCopy(t *testing.T) {
+	target := start(t, localkafka.Options{Topics: map[string]int32{"t": 1}})
+	p := Producer{newSender(t, target.Bootstrap(), "request.timeout.ms", "100", "delivery.timeout.ms", "500")}
+	stuck := target.Fail(localkafka.Fault{API: localkafka.Produce, Code: notEnoughReplicas, Topic: "t", Times: -1})
+
+	lent, copies := []byte(mustEncode(t, []kafka.Record{{Timestamp: 1, Value: []byte("kept")}}, 0)), 0
+	rec := &kafka.Record{Topic: "t", Batch: &kafka.Batch{Data: lent, Records: 1, Own: func() []byte {
+		copies++
+		own := slices.Clone(lent)
+		copy(lent, mustEncode(t, []kafka.Record{{Timestamp: 1, Value: []byte("next")}}, 0))
+		return own
+	}}}
+	outcome := make(chan error, 1)
+	send := func() error {
+		t.Helper()
+		if err := p.Send(t.Context(), rec, func(_ kafka.Metadata, err error) { outcome <- err }); err != nil {
+			t.Fatal(err)
+		}
+		return <-outcome
+	}
+	if _, late := errors.AsType[*kafka.TimeoutError](send()); !late || copies != 1 {
+		t.Fatalf("the batch was not given up for being late, or was copied %d times", copies)
+	}
+	stuck.Undo()
+	if err := send(); err != nil {
+		t.Fatal(err)
+	}
+	var values []string
+	for _, r := range kafkatest.Dial(t, target.Bootstrap()).ReadPartition("t", 0, kafkatest.ReadUncommitted) {
+		values = append(values, string(r.Value))
+	}
+	if diff := cmp.Diff([]string{"kept"}, values); diff != "" || copies != 1 {
+		t.Errorf("copied %d times: %s", copies, diff)
 	}
 }

@@ -13,23 +13,13 @@ type Producer struct{ *Sender }
 
 // Send hands over what rec holds: a batch, or a single record, which makes a batch of its own and may leave its
 // partition to its key. It does not block but to look up partitions. When it returns nil, done is called once, as
-// Outgoing.Done is; done may be nil.
+// Outgoing.Done is; done may be nil. Until then the batch is the producer's, which may put a copy of it in its place.
 func (p Producer) Send(ctx context.Context, rec *kafka.Record, done func(kafka.Metadata, error)) error {
-	o := &Outgoing{TopicPartition: kafka.TopicPartition{Topic: rec.Topic, Partition: rec.Partition}, Stale: rec.Stale}
+	o := &Outgoing{TopicPartition: kafka.TopicPartition{Topic: rec.Topic, Partition: rec.Partition}, Stale: rec.Stale, told: done}
 	if rec.Batch != nil {
-		o.Data, o.Own = rec.Batch.Data, rec.Batch.Own
+		o.Data, o.Own, o.lent = rec.Batch.Data, rec.Batch.Own, rec.Batch
 	} else if err := p.pack(ctx, rec, o); err != nil {
 		return err
-	}
-	o.Done = func(out Outcome) {
-		if done == nil {
-			return
-		}
-		err := out.Err
-		if n := len(out.Pieces); err != nil && n > 0 {
-			err = &kafka.PartialBatchError{Stored: out.Pieces[n-1].First + out.Pieces[n-1].Records, Err: err}
-		}
-		done(metadata(o.TopicPartition, out.Pieces), err)
 	}
 	return p.Sender.Send(o)
 }

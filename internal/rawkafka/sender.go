@@ -35,6 +35,7 @@ type Sender struct {
 	// outcomes is held while answers are worked on and told, so that batches of a partition are told in
 	// order. It is taken before mu.
 	outcomes sync.Mutex
+	told     []*parcel // guarded by outcomes: room for those to tell of
 
 	mu         sync.Mutex
 	streams    map[kafka.TopicPartition]*stream
@@ -79,7 +80,7 @@ func (s *Sender) Send(o *Outgoing) error {
 	}
 	s.mu.Unlock()
 	if stale {
-		o.Done(Outcome{Err: kafka.ErrStale})
+		o.tell(Outcome{Err: kafka.ErrStale})
 	}
 	return err
 }
@@ -148,7 +149,7 @@ func (s *Sender) handle(results []result) {
 	s.outcomes.Lock()
 	defer s.outcomes.Unlock()
 	s.mu.Lock()
-	var told []*parcel
+	told := s.told[:0]
 	for _, r := range results {
 		r.stream.landed(r.parcel, r.base, r.err)
 	}
@@ -169,6 +170,8 @@ func (s *Sender) handle(results []result) {
 	for _, p := range told {
 		s.tell(p)
 	}
+	clear(told) // their bytes are not ours any more
+	s.told = told
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range results {
@@ -206,7 +209,7 @@ func (s *Sender) tell(p *parcel) {
 	if o.parcels--; o.parcels > 0 {
 		return
 	}
-	o.Done(Outcome{Pieces: o.pieces, Err: o.err})
+	o.tell(Outcome{Pieces: o.pieces, Err: o.err})
 	s.finished(1)
 }
 

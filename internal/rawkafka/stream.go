@@ -1,6 +1,7 @@
 package rawkafka
 
 import (
+	"slices"
 	"time"
 
 	"tributary/internal/kafka"
@@ -24,11 +25,29 @@ type Outgoing struct {
 	// return soon, and not call Flush, Commit, Abort or Close.
 	Done func(Outcome)
 
-	parcels int // not stored yet
+	told    func(kafka.Metadata, error) // a Producer's, instead of Done
+	lent    *kafka.Batch                // what a Producer was given
+	parcels int                         // not stored yet
 	pieces  []Piece
 	err     error
 	whole   parcel
 	piece   [1]Piece
+}
+
+// tell tells of the outcome.
+func (o *Outgoing) tell(out Outcome) {
+	if o.Done != nil {
+		o.Done(out)
+		return
+	}
+	if o.told == nil {
+		return
+	}
+	err := out.Err
+	if n := len(out.Pieces); err != nil && n > 0 {
+		err = &kafka.PartialBatchError{Stored: out.Pieces[n-1].First + out.Pieces[n-1].Records, Err: err}
+	}
+	o.told(metadata(o.TopicPartition, out.Pieces), err)
 }
 
 // Outcome is what became of a batch.
@@ -195,8 +214,7 @@ func (st *stream) arrived(told []*parcel) []*parcel {
 		n++
 	}
 	told = append(told, st.parcels[:n]...)
-	clear(st.parcels[:n]) // their bytes are not ours any more
-	st.parcels = st.parcels[n:]
+	st.parcels = slices.Delete(st.parcels, 0, n)
 	return told
 }
 
@@ -230,9 +248,14 @@ func (st *stream) own() {
 }
 
 func (p *parcel) own() {
-	if o := p.of; o != nil && o.Own != nil && p == &o.whole {
-		p.data = o.Own()
-		o.Data, o.Own = p.data, nil
+	o := p.of
+	if o == nil || o.Own == nil || p != &o.whole {
+		return
+	}
+	p.data = o.Own()
+	o.Data, o.Own = p.data, nil
+	if o.lent != nil { // it may be sent again, by another sender
+		o.lent.Data, o.lent.Own = p.data, nil
 	}
 }
 

@@ -3,6 +3,7 @@ package rawkafka
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,6 +44,7 @@ type writer struct {
 
 	// guarded by the sender's lock
 	streams  []*stream // with parcels to send, in the order they came
+	again    []*stream // room for those of which more is to be sent
 	inFlight int       // requests
 	onWay    int       // parcels
 	conn     *connection
@@ -179,7 +181,8 @@ func (w *writer) load() (load []result, wait time.Duration) {
 		return nil, rest
 	}
 	size, n := 0, len(w.streams)
-	var again []*stream
+	again := w.again[:0]
+	defer func() { clear(again); w.again = again }()
 	for i, st := range w.streams {
 		p := st.next()
 		if p != nil && !w.mayAdd(st) {
@@ -204,7 +207,7 @@ func (w *writer) load() (load []result, wait time.Duration) {
 		}
 	}
 	// Who was served stands behind who was not.
-	w.streams = append(w.streams[n:], again...)
+	w.streams = append(slices.Delete(w.streams, 0, n), again...)
 	if len(load) > 0 {
 		w.inFlight++
 		w.onWay += len(load)
