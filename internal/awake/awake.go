@@ -22,7 +22,8 @@ var (
 )
 
 // Keep keeps the monitor awake for the next 250 ms, until which the process has one more of what GOMAXPROCS counts. It
-// returns at once and may be called from any goroutine; it is for who has just moved a lot, and moves on. It does nothing where the system is not Linux.
+// returns at once and may be called from any goroutine; it is for who has just moved a lot, and moves on. It does nothing where the
+// system is not Linux.
 func Keep() {
 	left.Store(naps)
 	if canNap && !held.Load() && held.CompareAndSwap(false, true) {
@@ -33,6 +34,7 @@ func Keep() {
 // hold naps on a processor of the scheduler's that is added for this, so that goroutines have as many as before.
 func hold() {
 	before := runtime.GOMAXPROCS(0)
+	byDefault := os.Getenv("GOMAXPROCS") == "" && isDefault(before)
 	runtime.GOMAXPROCS(before + 1)
 	for left.Load() > 0 {
 		if nap() {
@@ -42,10 +44,17 @@ func hold() {
 		// wait for the next one.
 		runtime.Gosched()
 	}
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.SetDefaultGOMAXPROCS() // which follows changes of the limits of the process's container
+	if byDefault {
+		runtime.SetDefaultGOMAXPROCS()
 	} else {
 		runtime.GOMAXPROCS(before)
 	}
 	held.Store(false)
+}
+
+// isDefault says whether the runtime itself, which follows the limits of a container, has set GOMAXPROCS to n. If not, it is the
+// runtime's afterwards.
+func isDefault(n int) bool {
+	runtime.SetDefaultGOMAXPROCS()
+	return runtime.GOMAXPROCS(0) == n
 }

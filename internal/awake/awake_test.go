@@ -1,7 +1,6 @@
 package awake
 
 import (
-	"os"
 	"runtime"
 	"testing"
 	"time"
@@ -12,17 +11,16 @@ import (
 // While the monitor is kept awake goroutines have as many processors as before beside the one that naps, and afterwards the
 // process has what it had.
 func TestOneProcessorMoreWhileMuchIsMoved(t *testing.T) {
-	for name, set := range map[string]string{"by default": "", "as the user says": "3"} {
+	defer runtime.SetDefaultGOMAXPROCS()
+	for name, set := range map[string]func(*testing.T){
+		"by default":          func(*testing.T) { runtime.SetDefaultGOMAXPROCS() },
+		"as the program says": func(*testing.T) { runtime.GOMAXPROCS(runtime.NumCPU() + 2) },
+		"as the user says":    func(t *testing.T) { t.Setenv("GOMAXPROCS", "3"); runtime.GOMAXPROCS(3) },
+	} {
 		t.Run(name, func(t *testing.T) {
 			awaitRest(t)
-			t.Setenv("GOMAXPROCS", set)
-			if set == "" {
-				os.Unsetenv("GOMAXPROCS")
-				runtime.SetDefaultGOMAXPROCS()
-			} else {
-				before := runtime.GOMAXPROCS(3)
-				defer runtime.GOMAXPROCS(before)
-			}
+			t.Setenv("GOMAXPROCS", "")
+			set(t)
 			before := runtime.GOMAXPROCS(0)
 			more := before
 			if canNap {
