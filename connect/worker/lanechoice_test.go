@@ -1,9 +1,12 @@
 package worker
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
 
 	"tributary/connect"
 	"tributary/internal/kafka"
@@ -107,6 +110,33 @@ func TestWholeBatchesPassAsTheyAreAndAreReleasedOnceStored(t *testing.T) {
 		}
 		b.settle(t)
 		expect(t, "offsets", b.offsets.written(), "ca=149")
+	})
+}
+
+// The batch that is refused, one behind it, and one that was polled before the task heard of it: the task reads all of them again.
+func TestBatchesOfARewoundPartitionAreReleased(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.replaceSource(t, batchSource{b.source})
+		b.cluster.judge = func(int, *kafka.Record) error { return errTooLarge }
+		b.source.refused = func(*connect.SourceRecord, error) connect.RecordFailureAction { return connect.RewindPartition }
+		b.source.rewound = func(*connect.SourceRecord) {}
+		var released []string
+		b.beginTask(t)
+		batch := func(name string, offset int) *connect.SourceRecord {
+			return whole("a", offset, 50, func() { released = append(released, name) })
+		}
+		refused, behind, late := batch("refused", 49), batch("behind", 99), batch("late", 149)
+		behind.SourcePartition, late.SourcePartition = refused.SourcePartition, refused.SourcePartition
+		b.source.batches <- []*connect.SourceRecord{refused, behind}
+		synctest.Wait()
+		b.source.batches <- []*connect.SourceRecord{late}
+		synctest.Wait()
+		slices.Sort(released)
+		if diff := cmp.Diff([]string{"behind", "late", "refused"}, released); diff != "" {
+			t.Errorf("released: %s", diff)
+		}
+		b.settle(t)
 	})
 }
 

@@ -27,6 +27,7 @@ type reopening struct {
 	current Producer // the open producer, published or not
 	pause   time.Duration
 	acks    uint64          // when the producer was last replaced
+	unsent  []*entry        // that the last replacement did not come to; some may have been dropped since
 	hard    context.Context // of the task; ends when it is cut off
 	cancel  context.CancelFunc
 	ended   chan struct{}
@@ -157,8 +158,9 @@ func (d *delivery) replace(ctx context.Context) error {
 	entries, reason := d.beginAgain()
 	d.logger.Warn("Records could not be delivered for now; all that were not acknowledged are sent again in order",
 		"records", len(entries), "error", reason)
-	for _, e := range entries {
+	for i, e := range entries {
 		if d.failing.Load() {
+			d.redo.unsent = entries[i:]
 			return nil
 		}
 		if err := d.sendAgain(ctx, e); err != nil {
@@ -215,12 +217,20 @@ func (d *delivery) beginAgain() ([]*entry, error) {
 	case <-d.trouble: // it belongs to failures that are dealt with now
 	default:
 	}
+	for _, e := range d.redo.unsent {
+		if e.dropped { // with nobody else to resolve it
+			letGo(e.record)
+			d.tracker.release(e)
+		}
+	}
+	d.redo.unsent = nil
 	return d.tracker.unackedInOrder(), d.reason
 }
 
 func (d *delivery) sendAgain(ctx context.Context, e *entry) error {
 	d.mu.Lock()
 	if e.dropped {
+		letGo(e.record)
 		d.tracker.release(e)
 		d.mu.Unlock()
 		return nil

@@ -35,6 +35,7 @@ func (d *delivery) rewind(e *entry) {
 	defer d.mu.Unlock()
 	p := e.record.SourcePartition
 	d.rewound[p.Key()] = p
+	letGo(e.record)
 	d.tracker.rewind(e)
 	d.resolveLocked()
 }
@@ -57,6 +58,7 @@ func (d *delivery) isDropped(e *entry) bool {
 func (d *delivery) forget(e *entry) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	letGo(e.record)
 	d.tracker.release(e)
 	d.resolveLocked()
 }

@@ -18,7 +18,7 @@ const naps = 50
 
 var (
 	left atomic.Int32 // naps
-	held atomic.Bool  // a goroutine naps
+	held atomic.Bool  // a goroutine naps, or none will any more
 )
 
 // Keep keeps the monitor awake for the next 250 ms, until which the process has one more of what GOMAXPROCS counts. It
@@ -36,8 +36,10 @@ func hold() {
 	before := runtime.GOMAXPROCS(0)
 	byDefault := os.Getenv("GOMAXPROCS") == "" && isDefault(before)
 	runtime.GOMAXPROCS(before + 1)
-	for left.Load() > 0 {
-		if nap() {
+	refused := false
+	for left.Load() > 0 && !refused {
+		var whole bool
+		if whole, refused = nap(); whole {
 			left.Add(-1)
 		}
 		// Whatever is to run on this processor has its turn, and who wants to stop the world, which cuts a nap short, need not
@@ -49,7 +51,7 @@ func hold() {
 	} else {
 		runtime.GOMAXPROCS(before)
 	}
-	held.Store(false)
+	held.Store(refused) // a system that refuses it once does so again
 }
 
 // isDefault says whether the runtime itself, which follows the limits of a container, has set GOMAXPROCS to n. If not, it is the

@@ -4,4 +4,4 @@ package awake
 
 const canNap = false
 
-func nap() (whole bool) { return true }
+func nap() (whole, refused bool) { return true, false }

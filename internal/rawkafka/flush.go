@@ -53,6 +53,9 @@ func (s *Sender) giveUpAll() {
 	for _, st := range s.streams {
 		given = append(given, st.end(kafka.ErrClosed)...)
 	}
+	if len(given) > 0 && s.transactional() {
+		s.txn.Fail(kafka.ErrClosed)
+	}
 	s.mu.Unlock()
 	for _, p := range given {
 		s.tell(p)

@@ -151,7 +151,9 @@ func (s *Sender) handle(results []result) {
 	s.mu.Lock()
 	told := s.told[:0]
 	for _, r := range results {
-		r.stream.landed(r.parcel, r.base, r.err)
+		if r.parcel != nil {
+			r.stream.landed(r.parcel, r.base, r.err)
+		}
 	}
 	for _, r := range results {
 		st := r.stream
@@ -185,7 +187,7 @@ func (s *Sender) handle(results []result) {
 // result is what became of one parcel.
 type result struct {
 	stream *stream
-	parcel *parcel
+	parcel *parcel // nil if it was not sent and has been seen to
 	base   int64
 	err    error
 }

@@ -155,6 +155,31 @@ func TestOneConnectionAtATimeAddsPartitionsToATransaction(t *testing.T) {
 	}
 }
 
+// A task that is cut off closes its sender while it may be about to commit.
+func TestNothingIsCommittedWithoutABatchThatCloseGaveUp(t *testing.T) {
+	b := start(t, localkafka.Options{Topics: map[string]int32{"t": 2}})
+	target, ctx := kafkatest.Dial(t, b.Bootstrap()), testContext(t)
+	s := newTransactional(t, b.Bootstrap())
+	if err := s.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, s, 0, "stored")
+	if err := s.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	b.Fail(localkafka.Fault{API: localkafka.Produce, Code: notEnoughReplicas, Topic: "t", Times: -1})
+	write(t, s, 1, "given up")
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	_ = s.Close(ended)
+	if err := s.Commit(ctx); !errors.Is(err, kafka.ErrClosed) {
+		t.Errorf("commit: %v", err)
+	}
+	if got := append(committed(target, 0), committed(target, 1)...); len(got) > 0 {
+		t.Errorf("committed: %q", got)
+	}
+}
+
 func TestATakenOverSenderCommitsNothing(t *testing.T) {
 	b := start(t, localkafka.Options{Topics: map[string]int32{"t": 1}})
 	target, ctx := kafkatest.Dial(t, b.Bootstrap()), testContext(t)

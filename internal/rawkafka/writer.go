@@ -155,17 +155,21 @@ func (w *writer) ready(conn *connection) (identity, bool) {
 
 // leaveApart takes bundles apart that could not be made, as their err says why, and so were not sent.
 func (w *writer) leaveApart(left []result) {
+	if len(left) == 0 {
+		return
+	}
 	s := w.s
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	w.onWay -= len(left)
-	for _, r := range left {
+	for i, r := range left {
 		s.logger.Debug("batches are sent one by one", "topic", r.stream.Topic, "partition", r.stream.Partition, "reason", r.err)
 		r.parcel.flying = false
 		r.stream.flying--
 		r.stream.takeApart(r.parcel)
-		s.schedule(r.stream)
+		left[i].parcel = nil
 	}
+	s.mu.Unlock()
+	s.handle(left) // what was before them may have failed meanwhile
 }
 
 // load takes the parcels of the next request, one a partition, in turn, or says how long to wait.
@@ -185,6 +189,11 @@ func (w *writer) load() (load []result, wait time.Duration) {
 	defer func() { clear(again); w.again = again }()
 	for i, st := range w.streams {
 		p := st.next()
+		if p != nil && (st.leader != w.node || st.lane != w.lane || time.Now().Before(st.retryAt)) {
+			st.state = quiet // what was sent of it meanwhile failed: it has its pause, and its leader is looked for
+			s.schedule(st)
+			continue
+		}
 		if p != nil && !w.mayAdd(st) {
 			again = append(again, st)
 			continue
