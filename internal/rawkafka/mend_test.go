@@ -18,7 +18,7 @@ func sending(t *testing.T, partition int32, value []byte, outcomes chan<- error)
 	t.Helper()
 	return &Outgoing{
 		TopicPartition: kafka.TopicPartition{Topic: "t", Partition: partition},
-		Data:           mustEncode(t, []kafka.Record{{Timestamp: 1, Value: value}}, 1),
+		Data:           mustEncode(t, []kafka.Record{{Timestamp: 1, Value: value}}, 4),
 		Done:           func(o Outcome) { outcomes <- o.Err },
 	}
 }
