@@ -118,6 +118,16 @@ func readTo(t *testing.T, f *Fetcher, tp TopicPartition, end int64) []Record {
 	}
 }
 
+// endOf is the offset behind the last record of a partition, committed or not.
+func endOf(t *testing.T, c *localkafka.Cluster, tp TopicPartition) int64 {
+	t.Helper()
+	ends, failed, err := newTestAdmin(t, c.Bootstrap()).ListOffsets(testContext(t), []TopicPartition{tp}, Latest, ReadUncommitted)
+	if err != nil || len(failed) > 0 {
+		t.Fatal(err, failed)
+	}
+	return ends[tp]
+}
+
 func valuesOf(recs []Record) []string {
 	out := make([]string, len(recs))
 	for i, r := range recs {

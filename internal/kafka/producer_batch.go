@@ -68,7 +68,7 @@ type batch struct {
 	full      bool // large enough to go at once
 	closed    bool // takes no more records
 	sequenced bool // has a sequence number of its queue's identity
-	uncertain bool // an attempt ended without an answer: it may be stored
+	uncertain bool // it may be stored: an attempt was not answered, or was answered so that this is open
 	waiters   []*flushWait
 }
 

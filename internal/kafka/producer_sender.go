@@ -304,7 +304,7 @@ func (p *Producer) handle(a *reply) {
 			b.recycle()
 			continue
 		}
-		p.failed(b, err, a.sent && a.err != nil)
+		p.failed(b, err, a.sent && (a.err != nil || mayBeStored(err)))
 	}
 	p.mu.Lock()
 	if a.resp != nil && a.resp.ThrottleTime > 0 {
@@ -339,6 +339,10 @@ func (p *Producer) outcomeOf(a *reply, b *batch) (offset, logAppendTime int64, e
 	return 0, 0, p.cfg.answerError(block.Err, block.ErrorMessage, OpWrite, b.queue.Topic)
 }
 
+// mayBeStored says whether a broker may have appended a batch that it answers with err: it was not replicated in time, or
+// something failed on the way. Retriable refusals from before that are not told apart: they cost a new producer id at most.
+func mayBeStored(err error) bool { return IsRetriable(err) || codeOf(err) == sarama.ErrUnknown }
+
 // failed sends a batch again if that can help, else reports it.
 func (p *Producer) failed(b *batch, err error, uncertain bool) {
 	p.mu.Lock()
@@ -360,7 +364,6 @@ func (p *Producer) failed(b *batch, err error, uncertain bool) {
 			return
 		}
 		err = &RecordTooLargeError{TopicPartition: q.TopicPartition, Size: b.size}
-		b.uncertain = false
 	case sarama.ErrOutOfOrderSequenceNumber, sarama.ErrUnknownProducerID, sarama.ErrInvalidProducerEpoch, sarama.ErrInvalidProducerIDMapping:
 		if !transactional {
 			// The broker lost what it knew of this producer: go on as a new one.

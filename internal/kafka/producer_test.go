@@ -313,6 +313,49 @@ func TestARecordThatCannotBeSentEndsWithDeliveryTimeout(t *testing.T) {
 	}
 }
 
+// A broker takes a batch whose sequence numbers it has seen for one that is sent again: it says that it is stored.
+func TestNoRecordTakesTheSequenceOfOneThatMayBeStored(t *testing.T) {
+	notEnoughAfterAppend := localkafka.Fault{API: localkafka.Produce, Code: 20, Times: -1}
+	for name, test := range map[string]struct {
+		faults []localkafka.Fault
+		stored []string
+	}{
+		"timed out":                       {[]localkafka.Fault{{API: localkafka.Produce, Code: 7, Times: -1}}, []string{"before", "given up", "after"}},
+		"not enough replicas to stay":     {[]localkafka.Fault{notEnoughAfterAppend}, []string{"before", "given up", "after"}},
+		"the broker's own failure":        {[]localkafka.Fault{{API: localkafka.Produce, Code: -1}}, []string{"before", "after"}},
+		"timed out, and now is too large": {[]localkafka.Fault{{API: localkafka.Produce, Code: 7}, {API: localkafka.Produce, Code: 10}}, []string{"before", "given up", "after"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := startCluster(t, localkafka.Options{Topics: map[string]int32{"a": 1}})
+			p := newTestProducer(t, c.Bootstrap(), "delivery.timeout.ms", "300", "request.timeout.ms", "200", "linger.ms", "0")
+			identities := c.Count(localkafka.InitProducerID)
+			mustSend(t, p, &Record{Topic: "a", Value: []byte("before")})
+			var disturbances []*localkafka.Disturbance
+			for _, f := range test.faults {
+				disturbances = append(disturbances, c.Fail(f))
+			}
+			if err := p.SendSync(testContext(t), &Record{Topic: "a", Value: []byte("given up")}); err == nil {
+				t.Fatal("what was to be given up is told as stored")
+			}
+			for _, d := range disturbances {
+				d.Undo()
+			}
+
+			mustSend(t, p, &Record{Topic: "a", Value: []byte("after")})
+
+			f := newTestFetcher(t, c.Bootstrap())
+			tp := TopicPartition{"a", 0}
+			f.Assign(map[TopicPartition]int64{tp: 0})
+			if diff := cmp.Diff(test.stored, valuesOf(readTo(t, f, tp, endOf(t, c, tp)))); diff != "" {
+				t.Error(diff)
+			}
+			if n := identities.Hits(); n != 2 {
+				t.Errorf("%d producer ids were asked for, want a new one after what may be stored", n)
+			}
+		})
+	}
+}
+
 func TestAPartitionThatTakesNothingIsToldUntilItDoes(t *testing.T) {
 	c := startCluster(t, localkafka.Options{Topics: map[string]int32{"a": 2}})
 	log := &logLines{}
