@@ -343,19 +343,31 @@ func TestConnectorBoundaryDoesWhatTheTaskAsksFor(t *testing.T) {
 	}
 }
 
+// onlyToBeAborted is what producers answer to the commit of a transaction with a record that was given up.
+func onlyToBeAborted(t *testing.T) error {
+	var state kafka.TransactionState
+	state.Registered()
+	if err := state.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	state.Fail(&kafka.TimeoutError{What: "writing", Key: "delivery.timeout.ms"})
+	return state.Failed()
+}
+
 func TestFailedCommitFailsTheTaskAndLeavesNothingBehind(t *testing.T) {
 	for _, test := range []struct {
 		name, trace string
 		err         error
 	}{
 		{"a record that the broker refuses", "Failed to flush offsets and/or records for task c-0: too large", errors.New("too large")},
+		{"a record that was not written in time", "Failed to flush offsets and/or records for task c-0: the transaction can only be aborted: writing did not succeed within delivery.timeout.ms = 0", onlyToBeAborted(t)},
 		{"another producer with the id", "was unable to finish writing records to Kafka before its producer transaction expired", kafka.ErrFenced},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newTxBench(t)
 				b.target.judge = func(n int) error {
-					if n == 2 {
+					if n >= 2 {
 						return test.err
 					}
 					return nil

@@ -410,9 +410,10 @@ func codeOf(err error) sarama.KError {
 	return sarama.ErrNoError
 }
 
-// forgetIdentity makes the next batch of any partition ask for a new producer id. The lock is held.
+// forgetIdentity makes the next batch of any partition ask for a new producer id. That of a transaction is needed to abort
+// it, which brings a new epoch. The lock is held.
 func (p *Producer) forgetIdentity(id identity) {
-	if p.identity == id {
+	if p.identity == id && p.cfg.Producer.TransactionalID == "" {
 		p.identity = noIdentity
 	}
 }

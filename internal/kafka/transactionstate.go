@@ -62,12 +62,13 @@ func (t *TransactionState) Fail(err error) {
 	}
 }
 
-// Failed says why the transaction cannot be committed.
+// Failed says why the transaction cannot be committed. That is not retriable, though its cause may be: another attempt
+// fails as well.
 func (t *TransactionState) Failed() error {
 	if t.Err == nil {
 		return nil
 	}
-	return fmt.Errorf("the transaction can only be aborted: %w", t.Err)
+	return final{fmt.Errorf("the transaction can only be aborted: %w", t.Err)}
 }
 
 // End begins to end the transaction, or tries again.
