@@ -32,8 +32,9 @@ type SinkTask interface {
 	Start(ctx context.Context, tc SinkTaskContext, config map[string]string) error
 	// Put takes the next records, in order within a partition; there may be none. A
 	// *RetriableError hands over the same records again later (see SinkTaskContext's
-	// RetryAfter) and nothing else in between; another error makes the task FAILED. The
-	// records are the task's, the slice is not.
+	// RetryAfter) and nothing else in between; another error makes the task FAILED. Where a
+	// failed Flush or a Rewind comes in between, the records of those partitions are read
+	// again instead. The records are the task's, the slice is not.
 	Put(ctx context.Context, records []*Record) error
 	// Stop closes what Start opened. It is also called after a Start or Put that failed.
 	// ctx ends when the worker waits no longer.

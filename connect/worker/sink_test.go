@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -196,6 +197,78 @@ func TestARefusedBatchComesAgainAndNothingElseBetween(t *testing.T) {
 	})
 }
 
+// What was put before a refused batch and could not be flushed is read again. A commit after the refused batch would skip it.
+func TestAfterAFailedFlushARefusedBatchIsReadAgainWithWhatCameBeforeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newSinkBench(t)
+		var down atomic.Bool
+		b.sink.put = func(records []*connect.Record) error {
+			if down.Load() && len(records) > 0 {
+				b.sink.context.RetryAfter(100 * time.Millisecond)
+				return connect.Retriable(errors.New("busy"))
+			}
+			return nil
+		}
+		b.sink.preCommit = func(offsets map[connect.TopicPartition]int64) (map[connect.TopicPartition]int64, error) {
+			if down.Load() {
+				return nil, errors.New("busy")
+			}
+			return offsets, nil
+		}
+		b.beginSink(t)
+		b.polls(assigns(t0), brings(at(t0, 0, "a")))
+		synctest.Wait()
+		down.Store(true)
+		b.polls(brings(at(t0, 1, "b")))
+		synctest.Wait()
+		b.sink.context.RequestCommit()
+		synctest.Wait()
+		expect(t, "events", b.events.take(), "c-0 RUNNING, open t-0, c-0 uses t, put a, put b, seek t-0=0")
+		expect(t, "paused until the task is ready again", b.consumer.rests(), "t-0")
+		down.Store(false)
+		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
+		expect(t, "paused after that", b.consumer.rests(), "")
+		b.sink.context.RequestCommit()
+		synctest.Wait()
+		expect(t, "events before the records come again", b.events.take(), "")
+		b.polls(brings(at(t0, 0, "a"), at(t0, 1, "b")))
+		synctest.Wait()
+		b.settle(t)
+		expect(t, "the end", b.events.take(), "put a b, close t-0, commit t-0=2, stop, leave, c-0 UNASSIGNED")
+	})
+}
+
+func TestARefusedBatchOfAPartitionThatTheTaskRewindsIsReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newSinkBench(t)
+		refuses := false
+		b.sink.put = func(records []*connect.Record) error {
+			if !refuses {
+				return nil
+			}
+			refuses = false
+			b.sink.context.Rewind(map[connect.TopicPartition]int64{connect.TopicPartition(t0): 0})
+			b.sink.context.RetryAfter(100 * time.Millisecond)
+			return connect.Retriable(errors.New("busy"))
+		}
+		b.beginSink(t)
+		b.polls(assigns(t0, t1), brings(at(t0, 0, "a")))
+		synctest.Wait()
+		refuses = true
+		b.polls(brings(at(t0, 1, "b"), at(t1, 0, "c")))
+		synctest.Wait()
+		expect(t, "events", b.events.take(), "c-0 RUNNING, open t-0 t-1, c-0 uses t, put a, put b c, seek t-0=0")
+		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
+		expect(t, "what comes again of the batch", b.events.take(), "put c")
+		b.sink.context.RequestCommit()
+		synctest.Wait()
+		expect(t, "what is committed before the others come again", b.events.take(), "commit t-0=0 t-1=1")
+		b.settle(t)
+	})
+}
+
 func TestAPausedConnectorCommitsAndKeepsItsPartitions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newSinkBench(t)
@@ -232,6 +305,51 @@ func TestATaskRewindsToItsOwnOffsets(t *testing.T) {
 		synctest.Wait()
 		b.settle(t)
 		expect(t, "events", b.events.take(), "c-0 RUNNING, open t-0, seek t-0=42, c-0 uses t, put a, close t-0, commit t-0=43, stop, leave, c-0 UNASSIGNED")
+	})
+}
+
+func TestALaneWaitsForRecordsWhileACommitOutlastsTheFlushInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newSinkBench(t)
+		b.options.Config.FlushInterval = time.Second // less than offset.flush.timeout.ms
+		puts, began := []time.Duration{}, time.Now()
+		b.sink.put = func([]*connect.Record) error {
+			if puts = append(puts, time.Since(began)); len(puts) > 100 {
+				return errors.New("the lane does not wait")
+			}
+			return nil
+		}
+		release := make(chan struct{})
+		b.consumer.refuse = func(context.Context) error { <-release; return nil }
+		b.beginSink(t)
+		b.polls(assigns(t0), brings(at(t0, 0, "a")))
+		time.Sleep(3500 * time.Millisecond)
+		b.polls(brings(at(t0, 1, "b")))
+		time.Sleep(1500 * time.Millisecond)
+		synctest.Wait()
+		expect(t, "when the task was called", fmt.Sprint(puts), "[0s 0s 1s 2s 3s 3.5s 4.5s]")
+		expect(t, "events", b.events.take(), "c-0 RUNNING, open t-0, c-0 uses t, put a, put b")
+		close(release)
+		synctest.Wait()
+		expect(t, "the commit and the one that was due meanwhile", b.events.take(), "commit t-0=1, commit t-0=2")
+		b.settle(t)
+	})
+}
+
+func TestAnErrorOfAPollWhoseTimeIsOverFailsTheTask(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newSinkBench(t)
+		b.beginSink(t)
+		b.polls(assigns(t0), func(*fakeConsumer) ([]kafka.Record, error) {
+			time.Sleep(b.options.Config.FlushInterval + time.Second)
+			return nil, errors.New("boom")
+		})
+		time.Sleep(b.options.Config.FlushInterval + time.Second)
+		synctest.Wait()
+		if got, _, _ := strings.Cut(b.events.lastTrace(), "\n"); got != "boom" {
+			t.Errorf("failed with %q, want boom", got)
+		}
+		b.settle(t)
 	})
 }
 

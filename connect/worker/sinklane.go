@@ -155,6 +155,11 @@ func (s *sinkLane) iterate() error {
 // of a commit or of the target state.
 func (s *sinkLane) poll() (records []kafka.Record, woken bool, err error) {
 	deadline := s.nextCommit
+	if now := time.Now(); s.committing != nil && !now.Before(deadline) {
+		// The next commit follows the one under way, whose end wakes the lane. An idle task is
+		// still called every interval.
+		deadline = now.Add(s.run.worker.options.Config.FlushInterval)
+	}
 	if !s.retryAt.IsZero() && s.retryAt.Before(deadline) {
 		deadline = s.retryAt
 	}
@@ -163,7 +168,7 @@ func (s *sinkLane) poll() (records []kafka.Record, woken bool, err error) {
 	s.context.wakeWith(cancel)
 	defer s.context.wakeWith(nil)
 	records, err = s.consumer.Poll(ctx)
-	if err != nil && ctx.Err() != nil { // only the wait has ended
+	if err != nil && errors.Is(err, ctx.Err()) { // only the wait has ended
 		return nil, errors.Is(ctx.Err(), context.Canceled), nil
 	}
 	s.metrics.read.Add(float64(len(records)))
@@ -287,12 +292,25 @@ func (s *sinkLane) rewind(to positions) {
 	maps.Copy(s.committed, to)
 }
 
-// seek moves the consumer, and with it what may be committed.
+// seek moves the consumer, and with it what may be committed. What Put refused of the
+// partitions is read again: were it put from the batch, a commit would skip what comes
+// before it. They rest until Put has accepted what is left of the batch, if anything.
 func (s *sinkLane) seek(to positions) {
 	if len(to) > 0 {
 		s.consumer.Seek(kafkaOffsets(to))
 		maps.Copy(s.current, to)
+		s.dropDelivering(slices.Collect(maps.Keys(to)))
 	}
+}
+
+// dropDelivering takes partitions out of the batch.
+func (s *sinkLane) dropDelivering(partitions []connect.TopicPartition) {
+	for _, tp := range partitions {
+		delete(s.delivering, tp)
+	}
+	s.batch = slices.DeleteFunc(s.batch, func(r *connect.Record) bool {
+		return r.Origin != nil && slices.Contains(partitions, r.Origin.TopicPartition())
+	})
 }
 
 func (s *sinkLane) assigned() []connect.TopicPartition {
@@ -378,12 +396,9 @@ func (s *sinkLane) Lost(partitions []kafka.TopicPartition) {
 func (s *sinkLane) forget(gone []connect.TopicPartition) {
 	for _, tp := range gone {
 		delete(s.current, tp)
-		delete(s.delivering, tp)
 		delete(s.committed, tp)
 	}
-	s.batch = slices.DeleteFunc(s.batch, func(r *connect.Record) bool {
-		return r.Origin != nil && slices.Contains(gone, r.Origin.TopicPartition())
-	})
+	s.dropDelivering(gone)
 	s.metrics.assigned(s.current, s.committed)
 	s.context.unassign(gone)
 }

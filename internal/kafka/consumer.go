@@ -129,24 +129,25 @@ func (c *Consumer) Poll(ctx context.Context) ([]Record, error) {
 	}
 }
 
-// next takes records from what was fetched, leaving paused partitions aside.
+// next takes records from what was fetched, leaving paused partitions aside. An error waits until the records that
+// came with it are returned: their positions have moved.
 func (c *Consumer) next() ([]Record, error) {
 	if !slices.ContainsFunc(c.pending, c.isReadable) {
 		c.pending = append(c.pending, c.fetcher.take()...)
 	}
 	var out []Record
 	kept := c.pending[:0]
-	for _, f := range c.pending {
+	for i, f := range c.pending {
 		room := c.cfg.Consumer.MaxPollRecords - len(out)
 		if _, owned := c.owned[f.TopicPartition]; !owned {
 			continue
 		}
-		if !c.isReadable(f) || room == 0 {
+		if !c.isReadable(f) || room == 0 || f.Err != nil && len(out) > 0 {
 			kept = append(kept, f)
 			continue
 		}
 		if f.Err != nil {
-			c.pending = append(kept, c.pending[len(kept)+1:]...)
+			c.pending = slices.Delete(c.pending, len(kept), i+1)
 			return nil, f.Err
 		}
 		n := min(room, len(f.Records))

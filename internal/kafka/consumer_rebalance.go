@@ -113,11 +113,14 @@ func (c *Consumer) remove(partitions map[TopicPartition]struct{}, tell func([]To
 // when the membership changes meanwhile, and with ctx's when ctx ends: the next call goes on.
 func (c *Consumer) open(ctx context.Context) error {
 	positions, err := c.startingPositions(ctx, sortedPartitions(c.opening))
-	if err != nil {
-		if ctx.Err() == nil && IsRetriable(err) {
-			c.logger.Warn("where to begin cannot be looked up yet, trying on", "error", err)
-			return c.pauseOpening(ctx)
-		}
+	switch retriable := IsRetriable(err); {
+	case err == nil:
+	case ctx.Err() != nil && (retriable || errors.Is(err, ctx.Err())):
+		return ctx.Err()
+	case retriable:
+		c.logger.Warn("where to begin cannot be looked up yet, trying on", "error", err)
+		return c.pauseOpening(ctx)
+	default:
 		return err
 	}
 	c.fetcher.Add(positions)
