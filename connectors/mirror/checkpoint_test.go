@@ -284,6 +284,44 @@ func TestNoCheckpointLiesBeyondTheEndOfTheTarget(t *testing.T) {
 	r.await("the group to be movable", func() bool { return r.unmovable("g") == "" })
 }
 
+func TestACheckpointOfACopyThatIsGoneIsReplacedByATrueOne(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		t.Run(fmt.Sprintf("restarted=%v", restarted), func(t *testing.T) {
+			t.Parallel()
+			p := startPair(t, localkafka.Options{}, localkafka.Options{})
+			mirrorRecords(t, p)
+			p.source.CommitOffset("g", "t", 0, 9)
+			r := startCheckpoints(t, p)
+			r.awaitCheckpoints(p, checkpoint("g", 9, 14))
+			if restarted {
+				r.stop()
+			}
+
+			p.target.DeleteTopic("A.t")
+			source := startSource(t, p, "offset.lag.max=0")
+			p.target.AwaitRecords("A.t", 10, patience)
+			source.stop()
+			// Long enough for the old checkpoint to look right.
+			kafkatest.Dial(t, p.b.Bootstrap()).Produce("A.t", text("a", "b", "c", "d", "e", "f")...)
+			if restarted {
+				r = startCheckpoints(t, p, "sync.group.offsets.enabled=true", "sync.group.offsets.interval.seconds=0")
+			}
+			r.await("the checkpoint for the new copy", func() bool {
+				all := readCheckpoints(t, p)
+				return all[len(all)-1] == checkpoint("g", 9, 9)
+			})
+			if !restarted {
+				r.stop()
+				r = startCheckpoints(t, p, "sync.group.offsets.enabled=true", "sync.group.offsets.interval.seconds=0")
+			}
+			r.await("the group's offset on the target", func() bool { return len(p.target.CommittedOffsets("g")["A.t"]) > 0 })
+			if got := p.target.CommittedOffsets("g")["A.t"][0]; got != 9 {
+				t.Errorf("the group is at %d on the target, want 9: that is where the record is that it reads next", got)
+			}
+		})
+	}
+}
+
 func TestAGroupThatNoTaskCanNameIsListed(t *testing.T) {
 	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})

@@ -36,11 +36,12 @@ type CheckpointTask struct {
 	// loaded is closed once checkpointer is set and checkpoints and syncs are read.
 	loaded       chan struct{}
 	checkpointer replica.Checkpointer
+	syncs        *replica.OffsetSyncStore
 	next         time.Time // of the next Poll that looks at the groups
 
 	mu sync.Mutex
 	// last are the newest checkpoints that the target has, by group and partition.
-	last   map[string]map[replica.TopicPartition]replica.Checkpoint
+	last   map[string]map[replica.TopicPartition]writtenCheckpoint
 	gauges map[checkpointID]*latencyMetrics
 
 	// newestSync is the time of the last offset sync read, in milliseconds since 1970.
@@ -48,6 +49,13 @@ type CheckpointTask struct {
 
 	reports groupReports
 	metrics checkpointTaskMetrics
+}
+
+// writtenCheckpoint is a checkpoint, and how many copies on the target had begun anew
+// before it was computed.
+type writtenCheckpoint struct {
+	replica.Checkpoint
+	newCopies int
 }
 
 type checkpointID struct {
@@ -63,13 +71,13 @@ func (t *CheckpointTask) Start(ctx context.Context, tc connect.TaskContext, conf
 	}
 	t.settings, t.logger, t.connectMeter, t.every = s, tc.Logger(), tc.Metrics(), s.period(emitCheckpoints)
 	t.loaded = make(chan struct{})
-	t.last, t.gauges = map[string]map[replica.TopicPartition]replica.Checkpoint{}, map[checkpointID]*latencyMetrics{}
+	t.last, t.gauges = map[string]map[replica.TopicPartition]writtenCheckpoint{}, map[checkpointID]*latencyMetrics{}
 	t.metrics = newCheckpointTaskMetrics(tc.Metrics(), s)
 	t.troubles = newTroubles(t.logger)
 	for group := range strings.SplitSeq(config[assignedGroups], ",") {
 		if group = strings.TrimSpace(group); group != "" {
 			t.groups = append(t.groups, group)
-			t.last[group] = map[replica.TopicPartition]replica.Checkpoint{}
+			t.last[group] = map[replica.TopicPartition]writtenCheckpoint{}
 		}
 	}
 	if len(t.groups) == 0 {
@@ -102,7 +110,7 @@ func (t *CheckpointTask) run(ctx context.Context, history *history) {
 		return
 	}
 	s := t.settings
-	complete, err := history.loadCheckpoints(ctx, t.restore)
+	complete, err := history.loadCheckpoints(ctx, func(c replica.Checkpoint) { t.restore(writtenCheckpoint{Checkpoint: c}) })
 	if err != nil {
 		return
 	}
@@ -110,6 +118,7 @@ func (t *CheckpointTask) run(ctx context.Context, history *history) {
 	if err != nil {
 		return
 	}
+	t.syncs = syncs
 	t.checkpointer = replica.Checkpointer{SourceAlias: s.source, TargetAlias: s.target, Policy: s.policy, Filter: t.topics, Translator: syncs}
 	close(t.loaded)
 	if every := s.period(syncGroupOffsets); every > 0 {
@@ -120,12 +129,33 @@ func (t *CheckpointTask) run(ctx context.Context, history *history) {
 }
 
 // restore takes a checkpoint from the target.
-func (t *CheckpointTask) restore(c replica.Checkpoint) {
+func (t *CheckpointTask) restore(c writtenCheckpoint) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if of, mine := t.last[c.Group]; mine {
 		of[c.TopicPartition] = c
 	}
+}
+
+// lastOf gives the newest checkpoints of a group, and forgets those of copies that are
+// gone.
+func (t *CheckpointTask) lastOf(group string) map[replica.TopicPartition]replica.Checkpoint {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	last := make(map[replica.TopicPartition]replica.Checkpoint, len(t.last[group]))
+	for tp, c := range t.last[group] {
+		if !t.checkpointer.Outlived(c.Checkpoint, c.newCopies) {
+			last[tp] = c.Checkpoint
+		}
+	}
+	if outlived := len(t.last[group]) - len(last); outlived > 0 {
+		maps.DeleteFunc(t.last[group], func(tp replica.TopicPartition, _ writtenCheckpoint) bool {
+			_, current := last[tp]
+			return !current
+		})
+		t.logger.Info("Checkpoints are given up, because the remote topics were deleted, truncated or made anew since", "group", group, "partitions", outlived, "cluster", t.settings.target)
+	}
+	return last
 }
 
 // Poll implements connect.SourceTask.
@@ -172,9 +202,8 @@ func (t *CheckpointTask) checkpoint(ctx context.Context, group string) []*connec
 	}
 	t.reports.set(group, "read", "")
 	obstacles := t.checkpointer.Obstacles(committed)
-	t.mu.Lock()
-	checkpoints := t.checkpointer.Checkpoints(group, committed, t.last[group])
-	t.mu.Unlock()
+	newCopies := t.syncs.NewCopies() // before they are used: what comes meanwhile must count against the result
+	checkpoints := t.checkpointer.Checkpoints(group, committed, t.lastOf(group))
 	offsets := make(map[replica.TopicPartition]int64, len(checkpoints))
 	for _, c := range checkpoints {
 		offsets[c.TopicPartition] = c.Downstream
@@ -204,7 +233,7 @@ func (t *CheckpointTask) checkpoint(ctx context.Context, group string) []*connec
 			continue
 		}
 		record := bytesRecord(t.settings.checkpointsTopic(), now, key, value, connect.NewSourcePartition(replica.CheckpointPartitionMap(group, c.TopicPartition)))
-		record.SourceOffset = checkpointOffset{c}
+		record.SourceOffset = checkpointOffset{writtenCheckpoint{c, newCopies}}
 		records = append(records, record)
 	}
 	return records
@@ -212,7 +241,7 @@ func (t *CheckpointTask) checkpoint(ctx context.Context, group string) []*connec
 
 // checkpointOffset is the source offset of a checkpoint's record, which is always 0,
 // and the checkpoint itself for its acknowledgement.
-type checkpointOffset struct{ checkpoint replica.Checkpoint }
+type checkpointOffset struct{ checkpoint writtenCheckpoint }
 
 // OffsetFields implements connect.SourceOffset.
 func (checkpointOffset) OffsetFields() map[string]any { return replica.WrapOffset(0) }
@@ -225,7 +254,7 @@ func (t *CheckpointTask) CommitRecord(record *connect.SourceRecord, md *connect.
 		return
 	}
 	t.restore(at.checkpoint)
-	latency, took := t.latency(at.checkpoint), ageOf(record.Timestamp, time.Now())
+	latency, took := t.latency(at.checkpoint.Checkpoint), ageOf(record.Timestamp, time.Now())
 	latency.last.Set(took)
 	latency.lately.add(took)
 	latency.lately.settle()
@@ -275,12 +304,11 @@ func (t *CheckpointTask) syncGroups(ctx context.Context) error {
 }
 
 func (t *CheckpointTask) syncGroup(ctx context.Context, group string) error {
-	t.mu.Lock()
-	translated := make(map[replica.TopicPartition]replica.CommittedOffset, len(t.last[group]))
-	for tp, c := range t.last[group] {
+	last := t.lastOf(group)
+	translated := make(map[replica.TopicPartition]replica.CommittedOffset, len(last))
+	for tp, c := range last {
 		translated[tp] = c.Committed()
 	}
-	t.mu.Unlock()
 	if len(translated) == 0 {
 		return nil
 	}

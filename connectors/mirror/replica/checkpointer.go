@@ -14,10 +14,11 @@ type CommittedOffset struct {
 	Metadata string
 }
 
-// Translator turns an offset on the source into one on the target, as
-// OffsetSyncStore.TranslateDownstream does.
+// Translator turns an offset on the source into one on the target, and knows which
+// translations no longer count, as OffsetSyncStore does.
 type Translator interface {
 	TranslateDownstream(tp TopicPartition, upstream int64) (downstream int64, ok bool)
+	Outlived(tp TopicPartition, upstream, downstream int64, newCopies int) bool
 }
 
 // Checkpointer computes checkpoints for one mirror. It holds no state.
@@ -31,7 +32,8 @@ type Checkpointer struct {
 
 // Checkpoints gives those that are to be written for group, by target partition in
 // order: committed is what the group committed on the source, last holds the newest
-// checkpoint of the group for each target partition.
+// checkpoint of the group for each target partition, without those that are Outlived:
+// they would keep back the ones that are true.
 //
 // Let last advance when a checkpoint has been acknowledged, not before; then one that
 // could not be written is given again. (MirrorMaker 2 advances at once and loses it.)
@@ -115,6 +117,22 @@ func (c Checkpointer) TargetPartition(tp TopicPartition) TopicPartition {
 		return TopicPartition{Topic: c.Policy.OriginalTopic(tp.Topic), Partition: tp.Partition}
 	}
 	return TopicPartition{Topic: c.Policy.FormatRemoteTopic(c.SourceAlias, tp.Topic), Partition: tp.Partition}
+}
+
+// Outlived reports whether checkpoint belongs to a copy that was deleted or truncated
+// since; newCopies is OffsetSyncStore.NewCopies from before it was computed, 0 if it was
+// loaded.
+func (c Checkpointer) Outlived(checkpoint Checkpoint, newCopies int) bool {
+	tp, known := c.sourcePartition(checkpoint.TopicPartition)
+	return known && c.Translator.Outlived(tp, checkpoint.Upstream, checkpoint.Downstream, newCopies)
+}
+
+// sourcePartition is the inverse of TargetPartition. It is false for a topic that went
+// home: which way it went its name does not tell, and the mirror writes no syncs for it.
+func (c Checkpointer) sourcePartition(tp TopicPartition) (TopicPartition, bool) {
+	topic, remote := c.Policy.UpstreamTopic(tp.Topic)
+	source := TopicPartition{Topic: topic, Partition: tp.Partition}
+	return source, remote && c.TargetPartition(source) == tp
 }
 
 // MoreRecent reports whether next is worth writing after last, both of one group and

@@ -127,6 +127,148 @@ func TestLoadedCheckpointsAreNotTakenBack(t *testing.T) {
 	}
 }
 
+// outlived asks c about the only checkpoint of last, and takes it out if it is.
+func outlived(t *testing.T, c Checkpointer, last map[TopicPartition]Checkpoint, newCopies int) bool {
+	t.Helper()
+	for tp, checkpoint := range last {
+		if c.Outlived(checkpoint, newCopies) {
+			delete(last, tp)
+			return true
+		}
+	}
+	return false
+}
+
+func TestACheckpointOfACopyThatIsGoneDoesNotKeepBackTheTrueOne(t *testing.T) {
+	target := TopicPartition{"source1.t", 0}
+	// The old copy held all of the source, the new one begins with its offset 500.
+	anew := func(upstreams ...int64) (syncs []OffsetSync) {
+		for _, up := range upstreams {
+			syncs = append(syncs, OffsetSync{t0, up, up - 500})
+		}
+		return syncs
+	}
+	tests := []struct {
+		name           string
+		syncs          []OffsetSync
+		group          int64
+		restarted      bool
+		wantDownstream int64
+	}{
+		{"a short copy", anew(500, 900), 1000, false, 401},
+		{"a group that stands still", anew(500, 900, 1000, 1100), 1000, false, 500},
+		{"a group that goes on", anew(500, 900, 1000, 1100, 1600), 1400, false, 601},
+		{"a copy that outgrew the old one between two looks", anew(500, 3000), 2000, false, 1},
+		{"a short copy, after a restart", anew(500, 900), 1000, true, 401},
+		{"a copy longer than the old one, after a restart", anew(500, 900, 1000, 1100, 1600), 1400, true, 601},
+		{"the history compacted, after a restart", anew(1400), 1400, true, 900},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c, store := sourceToTarget(t, OffsetSync{t0, 1000, 1000})
+			first := c.Checkpoints("g", committed{t0: {Offset: 1000}}, nil)
+			if diff := cmp.Diff([]Checkpoint{{"g", target, 1000, 1000, ""}}, first); diff != "" {
+				t.Fatal(diff)
+			}
+			last := map[TopicPartition]Checkpoint{target: first[0]}
+			if test.restarted {
+				c, _ = sourceToTarget(t, test.syncs...)
+			} else {
+				for _, s := range test.syncs {
+					store.Add(s)
+				}
+			}
+			if !outlived(t, c, last, 0) {
+				t.Error("the checkpoint of the old copy still counts")
+			}
+			want := []Checkpoint{{"g", target, test.group, test.wantDownstream, ""}}
+			if diff := cmp.Diff(want, c.Checkpoints("g", committed{t0: {Offset: test.group}}, last)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestACheckpointComputedWhileACopyWasMadeAnewIsJudgedByTheCountBefore(t *testing.T) {
+	c, store := sourceToTarget(t, OffsetSync{t0, 1000, 1000}, OffsetSync{t1, 1000, 1000})
+	checkpoint := Checkpoint{"g", TopicPartition{"source1.t", 0}, 1000, 1000, ""}
+	ofAnother := Checkpoint{"g", TopicPartition{"source1.t", 1}, 1000, 1000, ""}
+	before := store.NewCopies()
+	store.Add(OffsetSync{t0, 900, 999})
+	after := store.NewCopies()
+	store.Add(OffsetSync{t0, 9000, 9000})
+	if !c.Outlived(checkpoint, before) {
+		t.Error("a checkpoint from before still counts")
+	}
+	if c.Outlived(checkpoint, after) {
+		t.Error("a checkpoint from after does not count")
+	}
+	if c.Outlived(ofAnother, before) {
+		t.Error("a checkpoint of another partition does not count")
+	}
+}
+
+func TestWhatIsNotKnownOfACopyGivesNoCheckpointUp(t *testing.T) {
+	c, _ := sourceToTarget(t)
+	for _, topic := range []string{"source1.t", "t", "other.t", "source1.target2.t"} {
+		if c.Outlived(Checkpoint{"g", TopicPartition{topic, 0}, 10, 10, ""}, 0) {
+			t.Errorf("the checkpoint of %s, of which there is no sync, does not count", topic)
+		}
+	}
+}
+
+// However thin the syncs have become, and whatever was mirrored twice after a restart:
+// while the target was not made anew, a checkpoint counts, and so a coarser translation
+// never takes its place.
+func TestACheckpointCountsAsLongAsItsCopyIsThere(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		syncs := []OffsetSync{{t0, rapid.Int64Range(0, 1000).Draw(t, "up"), rapid.Int64Range(0, 1000).Draw(t, "down")}}
+		c := Checkpointer{SourceAlias: "source1", TargetAlias: "target2", Policy: newDefaultPolicy(nil), Filter: allTopics{}}
+		store := readyStore(true)
+		store.Add(syncs[0])
+		c.Translator = store
+		var written []Checkpoint
+		for range rapid.IntRange(1, 150).Draw(t, "syncs") {
+			s := syncs[len(syncs)-1]
+			switch rapid.IntRange(0, 30).Draw(t, "kind") {
+			case 0: // The same once more.
+			case 1: // A task that was restarted mirrors again what the offsets did not cover, or the source began anew.
+				s.Upstream = rapid.Int64Range(0, s.Upstream).Draw(t, "up")
+				s.Downstream++
+			default:
+				gap := rapid.Int64Range(1, 300).Draw(t, "gap")
+				s.Upstream += gap
+				s.Downstream += rapid.Int64Range(1, gap).Draw(t, "down")
+			}
+			syncs = append(syncs, s)
+			store.Add(s)
+			group := rapid.Int64Range(0, s.Upstream+300).Draw(t, "group")
+			written = append(written, c.Checkpoints("g", committed{t0: {Offset: group}}, nil)...)
+		}
+		for _, checkpoint := range written {
+			if c.Outlived(checkpoint, 0) {
+				t.Fatalf("%v does not count, with the syncs %v", checkpoint, syncs)
+			}
+		}
+		// After a restart, with all of the history, with the newest part of it, and with the last sync alone.
+		for _, kept := range [][]OffsetSync{syncs, syncs[rapid.IntRange(0, len(syncs)-1).Draw(t, "compacted"):]} {
+			for _, keepHistory := range []bool{true, false} {
+				again := NewOffsetSyncStore(keepHistory)
+				for _, s := range kept {
+					again.Add(s)
+				}
+				again.Ready()
+				c.Translator = again
+				for _, checkpoint := range written {
+					if c.Outlived(checkpoint, 0) {
+						t.Fatalf("%v does not count after a restart, with the syncs %v", checkpoint, kept)
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestAnUnacknowledgedCheckpointIsGivenAgain(t *testing.T) {
 	c, _ := sourceToTarget(t, OffsetSync{t0, 0, 0})
 	first := c.Checkpoints("g", committed{t0: {Offset: 1}}, nil)

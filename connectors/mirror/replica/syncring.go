@@ -36,8 +36,14 @@ func (r *syncRing) fill(s *syncPoint) {
 // latter MirrorMaker 2 keeps its history, and then translates groups that lag to
 // offsets that the target no longer has.
 func (s *syncPoint) invalidates(newest *syncPoint) bool {
-	return s.upstream < newest.upstream || s.downstream < newest.downstream ||
-		s.downstream == newest.downstream && s.upstream > newest.upstream // two records cannot have been there
+	return s.upstream < newest.upstream || s.ofNewCopy(newest)
+}
+
+// ofNewCopy reports whether s says that the target went back. A source that went back
+// does not: its records are written behind those that the target has.
+func (s *syncPoint) ofNewCopy(newest *syncPoint) bool {
+	return s.downstream < newest.downstream ||
+		s.downstream == newest.downstream && s.upstream != newest.upstream // two records cannot have been there
 }
 
 // push adds a newer sync.
@@ -90,6 +96,25 @@ func (r *syncRing) lookup(upstream int64) *syncPoint {
 		}
 	}
 	return r[ringSize-1] // D
+}
+
+// contradicts reports whether no group that had read the source up to upstream can have
+// been translated to downstream by the copy that the ring tells of: that place lies
+// further on than the newest sync allows, or than a sync behind upstream. (One at upstream
+// says less: the record may have been mirrored twice, and that be the sync of the first.)
+func (r *syncRing) contradicts(upstream, downstream int64) bool {
+	if downstream > r[0].downstream+translationReach {
+		return true
+	}
+	for _, s := range r {
+		if s.upstream <= upstream {
+			return false
+		}
+		if s.downstream < downstream {
+			return true
+		}
+	}
+	return false
 }
 
 // holdsB tests invariant B for the syncs at indices i < j. A bound beyond the largest

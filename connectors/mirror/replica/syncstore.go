@@ -20,6 +20,10 @@ type OffsetSyncStore struct {
 	mu    sync.RWMutex
 	ready bool
 	rings map[TopicPartition]*syncRing
+	// newCopies counts the syncs since Ready that told of a copy made anew; newestCopy
+	// is the count with the last of them, by partition.
+	newCopies  int
+	newestCopy map[TopicPartition]int
 }
 
 // NewOffsetSyncStore makes an empty store. keepHistory says whether the syncs read
@@ -30,7 +34,7 @@ type OffsetSyncStore struct {
 // may put a group further back than it was told before; whoever knows its last
 // checkpoint can see that and keep quiet.
 func NewOffsetSyncStore(keepHistory bool) *OffsetSyncStore {
-	return &OffsetSyncStore{onlyLast: !keepHistory, rings: make(map[TopicPartition]*syncRing)}
+	return &OffsetSyncStore{onlyLast: !keepHistory, rings: make(map[TopicPartition]*syncRing), newestCopy: make(map[TopicPartition]int)}
 }
 
 // Add takes in the next sync of the offset-syncs topic. Syncs come in the order of
@@ -50,7 +54,42 @@ func (s *OffsetSyncStore) Add(sync OffsetSync) {
 		ring.fill(point)
 		return
 	}
+	if s.ready && point.ofNewCopy(ring[0]) {
+		s.newCopies++
+		s.newestCopy[sync.TopicPartition] = s.newCopies
+	}
 	ring.push(point)
+}
+
+// NewCopies counts how often a partition of the target was found to have begun anew
+// since Ready. Outlived wants to know it as it was before a translation.
+func (s *OffsetSyncStore) NewCopies() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.newCopies
+}
+
+// Outlived reports whether the translation of upstream to downstream is that of a copy
+// that is gone: a group sent there would miss records of the one there is now, or read
+// many twice. newCopies is the count from before the translation, 0 for one that was
+// made before Ready.
+//
+// A translation by the present copy has not outlived it, however coarse its syncs have
+// become since. What was translated before Ready is judged by the syncs that are kept
+// alone. If none of them lies between its place on the source and its place on the
+// target, as when the new copy is much longer than the old one and its first syncs are
+// thinned out or compacted, it cannot be told from one by the present copy, and is
+// taken for such. Nor can it be told whether the target went back or two tasks that
+// both mirrored a partition for a moment wrote their syncs in the wrong order: that is
+// taken for a new copy, which costs a group records read twice, and none missed.
+func (s *OffsetSyncStore) Outlived(tp TopicPartition, upstream, downstream int64, newCopies int) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	ring := s.rings[tp]
+	if !s.ready || ring == nil {
+		return false
+	}
+	return s.newestCopy[tp] > newCopies || ring.contradicts(upstream, downstream)
 }
 
 // Ready tells the store that it has been given everything that was in the
