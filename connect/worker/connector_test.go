@@ -106,6 +106,57 @@ func TestAStartThatTakesLongIsBrokenOffByAPause(t *testing.T) {
 	})
 }
 
+// A plugin's goroutines live as long as Start's context, which a pause or a stop ends at once.
+func TestAConnectorWantedAgainBeforeItWasPausedOrStoppedIsStartedAnew(t *testing.T) {
+	const once = "start, c RUNNING, c asks"
+	for _, between := range []storage.TargetState{storage.Paused, storage.Stopped} {
+		for _, test := range []struct {
+			name, want, ends string
+			busyStart        bool
+			stop             error
+		}{
+			{"during Start", once + ", stop, " + once, "stop, c UNASSIGNED", true, nil},
+			{"during TaskConfigs", once + ", stop, " + once, "stop, c UNASSIGNED", false, nil},
+			{"and fails to stop", once + ", stop, c FAILED", "c UNASSIGNED", false, errors.New("boom")},
+		} {
+			t.Run(string(between)+" "+test.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := newBench(t)
+					b.source.noisy = true
+					var last context.Context
+					b.source.start = func(ctx context.Context, _ connect.ConnectorContext, _ map[string]string) error {
+						last = ctx
+						if test.busyStart {
+							time.Sleep(time.Second)
+						}
+						return nil
+					}
+					b.source.stop = func(context.Context) error { return test.stop }
+					b.source.taskConfigs = func(context.Context, int) ([]map[string]string, error) {
+						time.Sleep(time.Second)
+						return nil, nil
+					}
+					b.beginConnector(t, storage.Started)
+					if !test.busyStart {
+						go func() { _, _ = b.TaskConfigs(context.Background(), "c") }()
+						synctest.Wait()
+					}
+					b.SetTargetState("c", between)
+					b.SetTargetState("c", storage.Started)
+					time.Sleep(5 * time.Second)
+					synctest.Wait()
+					expect(t, "events", b.events.take(), test.want)
+					if b.IsRunning("c") && last.Err() != nil {
+						t.Error("the connector is RUNNING, but the context of its goroutines has ended")
+					}
+					b.settle(t)
+					expect(t, "events at the end", b.events.take(), test.ends)
+				})
+			})
+		}
+	}
+}
+
 func TestConnectorThatDoesNotStopInTimeIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)

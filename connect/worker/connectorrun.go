@@ -51,7 +51,8 @@ type connectorRun struct {
 	config   map[string]string // references resolved
 	values   connect.Values
 	phase    phase
-	running  bool // Start returned nil and Stop was not called since
+	running  bool            // Start returned nil and Stop was not called since
+	startCtx context.Context // Start's, the last one
 	version  string
 }
 
@@ -129,8 +130,9 @@ func (c *connectorRun) post(message func()) {
 	}
 }
 
-// setTarget leaves the wish for a state. One that takes back a start still going on
-// ends it.
+// setTarget leaves the wish for a state. One other than STARTED ends the context of Start
+// at once, lest a start still going on holds it up; a connector that is wanted again before
+// its goroutine saw that wish has to be started anew.
 func (c *connectorRun) setTarget(target storage.TargetState) {
 	c.post(func() {
 		c.target = &target
@@ -209,7 +211,15 @@ func (c *connectorRun) transition(target storage.TargetState) {
 
 func (c *connectorRun) start() {
 	if c.phase == started {
-		return
+		if c.startCtx.Err() == nil {
+			return
+		}
+		// A wish that was taken back has ended what the plugin runs beside its methods.
+		if err := c.stopPlugin(); err != nil {
+			c.fail(err)
+			return
+		}
+		c.phase = initial
 	}
 	if c.instance == nil { // it failed before there was one, and was stopped
 		if err := guard(c.build); err != nil {
@@ -218,6 +228,7 @@ func (c *connectorRun) start() {
 		}
 	}
 	ctx, cancel := context.WithCancel(c.ctx)
+	c.startCtx = ctx
 	c.mu.Lock()
 	c.cancelStart = cancel
 	superseded := c.target != nil && *c.target != storage.Started
