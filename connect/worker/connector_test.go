@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tributary/connect"
+	"tributary/internal/kafka"
 	"tributary/storage"
 )
 
@@ -265,6 +266,45 @@ func TestTaskConfigsAreReadyToBePublished(t *testing.T) {
 		}
 		b.settle(t)
 	})
+}
+
+func TestErrorsOfBuildingAndStartingShowReferencesAsTheyWereWritten(t *testing.T) {
+	const reference = "${file:/f:pw}"
+	const badLimit, refused = "Invalid value " + reference + " for configuration tasks.max: Not a number of type INT", reference + " is refused"
+	refuses := errors.New("hunter2 is refused")
+	for _, test := range []struct {
+		name, want string
+		begin      func(t *testing.T, b *sinkBench)
+	}{
+		{"a connector's build", badLimit, func(t *testing.T, b *sinkBench) { b.beginConnector(t, storage.Started, "tasks.max", reference) }},
+		{"a connector's start", refused, func(t *testing.T, b *sinkBench) {
+			b.source.start = func(context.Context, connect.ConnectorContext, map[string]string) error { return refuses }
+			b.beginConnector(t, storage.Started, "password", reference)
+		}},
+		{"a task's build", badLimit, func(t *testing.T, b *sinkBench) { b.beginTask(t, "tasks.max", reference) }},
+		{"a task's start", refused, func(t *testing.T, b *sinkBench) {
+			b.source.taskStart = func(context.Context, connect.TaskContext, map[string]string) error { return refuses }
+			b.beginTask(t, "password", reference)
+		}},
+		{"a sink task's consumer", "the consumer cannot be created: " + refused, func(t *testing.T, b *sinkBench) {
+			b.options.Consumers = func(ConsumerSpec, kafka.RebalanceListener) (Consumer, error) { return nil, refuses }
+			b.beginSink(t, "consumer.override.x", reference)
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newSinkBench(t)
+				b.options.Transformer = secrets{}
+				test.begin(t, b)
+				synctest.Wait()
+				expect(t, "trace", b.events.lastTrace(), test.want)
+				if b.logs.count(test.want) != 1 || b.logs.count("hunter2") != 0 {
+					t.Errorf("log: %q", b.logs.lines)
+				}
+				b.settle(t)
+			})
+		})
+	}
 }
 
 func TestMoreTaskConfigsThanTasksMaxFailTheConnectorUnlessThatIsNotEnforced(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"tributary/connect"
 	"tributary/connect/plugin"
+	"tributary/connect/provider"
 	"tributary/storage"
 )
 
@@ -54,6 +55,8 @@ type connectorRun struct {
 	running  bool            // Start returned nil and Stop was not called since
 	startCtx context.Context // Start's, the last one
 	version  string
+	// concealment is for errors that may quote the configuration.
+	concealment provider.Concealment
 }
 
 type configsCall struct {
@@ -88,7 +91,7 @@ func (c *connectorRun) run() {
 	defer close(c.ended)
 	defer c.scope.close()
 	defer c.offsets.close()
-	if err := guard(c.build); err != nil {
+	if err := c.concealment.Error(guard(c.build)); err != nil {
 		c.fail(err)
 	}
 	for {
@@ -154,6 +157,7 @@ func (c *connectorRun) build() error {
 	if err != nil {
 		return fmt.Errorf("the configuration of connector %s cannot be resolved: %w", c.name, err)
 	}
+	c.concealment.Add(c.raw, config)
 	instance, p, err := c.worker.newConnector(config["connector.class"])
 	if err != nil {
 		return err
@@ -222,7 +226,7 @@ func (c *connectorRun) start() {
 		c.phase = initial
 	}
 	if c.instance == nil { // it failed before there was one, and was stopped
-		if err := guard(c.build); err != nil {
+		if err := c.concealment.Error(guard(c.build)); err != nil {
 			c.fail(err)
 			return
 		}
@@ -237,7 +241,7 @@ func (c *connectorRun) start() {
 		cancel()
 		return
 	}
-	err := guard(func() error { return c.instance.Start(ctx, (*connectorContext)(c), maps.Clone(c.config)) })
+	err := c.concealment.Error(guard(func() error { return c.instance.Start(ctx, (*connectorContext)(c), maps.Clone(c.config)) }))
 	switch {
 	case err == nil:
 		c.running, c.phase = true, started

@@ -62,8 +62,8 @@ func newSinkLane(t *taskRun, task connect.SinkTask, errors *sinkErrors, metrics 
 	return s
 }
 
-// work runs the task until it is to stop or fails.
-func (s *sinkLane) work() error {
+// begin opens what the task reads from and starts it.
+func (s *sinkLane) begin() error {
 	t := s.run
 	subscription, err := subscriptionOf(t.config)
 	if err != nil {
@@ -83,10 +83,12 @@ func (s *sinkLane) work() error {
 		return fmt.Errorf("the consumer cannot be created: %w", err)
 	}
 	s.started = true
-	if err := guard(func() error { return s.task.Start(t.ctx, s.context, maps.Clone(t.config)) }); err != nil {
-		return err
-	}
-	t.reports.is(storage.StateRunning, "")
+	return guard(func() error { return s.task.Start(t.ctx, s.context, maps.Clone(t.config)) })
+}
+
+// loop runs the task until it is to stop or fails.
+func (s *sinkLane) loop() error {
+	t := s.run
 	t.onTarget(s.context.wake)
 	s.nextCommit = time.Now().Add(t.worker.options.Config.FlushInterval)
 	for t.ctx.Err() == nil {

@@ -10,6 +10,7 @@ import (
 
 	"tributary/connect"
 	"tributary/connect/plugin"
+	"tributary/connect/provider"
 	"tributary/storage"
 )
 
@@ -39,8 +40,9 @@ type taskRun struct {
 
 	// run's own:
 	task            connect.SourceTask
-	config          map[string]string // the task's, references resolved
-	connectorConfig map[string]string // likewise
+	config          map[string]string    // the task's, references resolved
+	connectorConfig map[string]string    // likewise
+	concealment     provider.Concealment // for errors that may quote them
 	version         string
 	pipeline        *pipeline
 	lane            lane // of a source task
@@ -118,7 +120,7 @@ func (t *taskRun) run() {
 	defer t.scope.close()
 	defer t.offsets.close()
 	defer t.live.end()
-	err := guard(t.build)
+	err := t.concealment.Error(guard(t.build))
 	t.reports.unlessCut(func() { t.worker.options.Listener.TaskMade(t.id, err) })
 	if err != nil {
 		t.fail(err)
@@ -143,9 +145,19 @@ func (t *taskRun) run() {
 
 // work runs the task until it is to stop or fails.
 func (t *taskRun) work() error {
+	begin, loop := t.begin, t.loop
 	if t.sink != nil {
-		return t.sink.work()
+		begin, loop = t.sink.begin, t.sink.loop
 	}
+	if err := t.concealment.Error(begin()); err != nil {
+		return err
+	}
+	t.reports.is(storage.StateRunning, "")
+	return loop()
+}
+
+// begin opens what a source task writes to and starts it.
+func (t *taskRun) begin() error {
 	store, err := t.offsets.store(t.ctx)
 	if err != nil {
 		return fmt.Errorf("the connector's offsets cannot be read: %w", err)
@@ -155,11 +167,7 @@ func (t *taskRun) work() error {
 		return err
 	}
 	t.started = true
-	if err := guard(func() error { return t.task.Start(t.ctx, (*taskContext)(t), maps.Clone(t.config)) }); err != nil {
-		return err
-	}
-	t.reports.is(storage.StateRunning, "")
-	return t.loop()
+	return guard(func() error { return t.task.Start(t.ctx, (*taskContext)(t), maps.Clone(t.config)) })
 }
 
 // judge reports why the task ended, if it was not asked to.
@@ -218,9 +226,11 @@ func (t *taskRun) build() error {
 	if err != nil {
 		return fmt.Errorf("the configuration of connector %s cannot be resolved: %w", t.id.Connector, err)
 	}
+	t.concealment.Add(t.rawConnector, config)
 	if t.config, err = o.Transformer.Transform(t.ctx, t.id.Connector, t.rawTask); err != nil {
 		return fmt.Errorf("the configuration of task %s-%d cannot be resolved: %w", t.id.Connector, t.id.Task, err)
 	}
+	t.concealment.Add(t.rawTask, t.config)
 	instance, p, err := t.worker.newConnector(config["connector.class"])
 	if err != nil {
 		return err
