@@ -7,7 +7,8 @@ import (
 )
 
 // Coordinator speaks to the group's coordinator; *kafka.GroupConn is one. A Member
-// makes one call at a time, from several goroutines. Every call returns soon after its
+// makes one call at a time, from several goroutines, except that it beats, and looks for
+// the coordinator if it must, while Join or Sync waits. Every call returns soon after its
 // ctx has ended, and the next one works on a fresh connection if it must. The errors
 // are those of *kafka.GroupConn.
 type Coordinator interface {

@@ -5,8 +5,9 @@
 // a worker that is alone and has no group.
 //
 // One goroutine owns a membership and makes all calls to the Handler. While such a
-// call blocks, a second one sends the heartbeats and the first does nothing else, so
-// the state needs no lock. Others only leave their wishes (Rejoin, Suspend, Settled).
+// call blocks, or a request waits for other members, a second one sends the heartbeats
+// and the first does nothing else, so the state needs no lock. Others only leave their
+// wishes (Rejoin, Suspend, Settled).
 //
 //	finding ──coordinator found──▶ joining ──synced──▶ holding ──▶ joining ──▶ …
 //	   ▲                              │                   │

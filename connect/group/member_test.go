@@ -497,6 +497,111 @@ func TestJoinThatIsLostAfterALongWaitCostsNoWork(t *testing.T) {
 	})
 }
 
+// The leader's requests go into a black hole in the middle of a round. A new leader knows of no delay: it places the work
+// as soon as the session has ended, and the cluster fails the test if it still runs.
+func TestWorkStopsInTimeWhenTheCoordinatorFallsSilentDuringARound(t *testing.T) {
+	for from, lost := range map[string][]string{
+		"join": {"join", "heartbeat", "find"},
+		"sync": {"sync", "heartbeat", "find"},
+	} {
+		t.Run(from, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster(t, six())
+				w1, _ := c.start("w1")
+				c.settledOn(map[string]int{"w1": 6})
+				_, m2 := c.start("w2")
+				c.settledOn(map[string]int{"w1": 3, "w2": 3})
+				old, held := w1.round().MemberID, itemsOf(c.running(), "w1")
+				w1.takeEvents()
+
+				w1.set(func(w *worker) {
+					w.busy = func(context.Context, string) {
+						w1.line.set(func(l *line) {
+							for _, kind := range lost {
+								l.delays[kind] = time.Hour
+							}
+						})
+					}
+				})
+				m2.Rejoin("a reason")
+				await(t, "w2 to run everything", time.Minute, func() bool { return c.load()["w2"] == 6 })
+				diff(t, "sessions that ended", []string{old}, c.broker.expired())
+				diff(t, "w1", []string{"join", "revoke " + held}, w1.takeEvents())
+
+				w1.set(func(w *worker) { w.busy = nil })
+				w1.line.set(func(l *line) { clear(l.delays) })
+				c.settledOn(map[string]int{"w1": 3, "w2": 3})
+			})
+		})
+	}
+}
+
+func TestWorkerThatWaitsForOthersKeepsItsWorkAsLongAsItsHeartbeatsAreAnswered(t *testing.T) {
+	for name, answer := range map[string]error{
+		"rebalance in progress": nil, // the broker's own
+		"illegal generation":    kafka.ErrIllegalGeneration,
+		"unknown member":        kafka.ErrUnknownMemberID,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster(t, six())
+				w1, _ := c.start("w1")
+				c.settledOn(map[string]int{"w1": 6})
+				w2, m2 := c.start("w2")
+				c.settledOn(map[string]int{"w1": 3, "w2": 3})
+				before, id, round := c.running(), w2.round().MemberID, w2.round().Generation
+				w2.takeEvents()
+
+				w1.set(func(w *worker) {
+					w.busy = func(context.Context, string) {
+						pass(rebalanceTimeout / 2)
+						w2.line.set(func(l *line) { clear(l.replies) })
+					}
+				})
+				w2.set(func(w *worker) {
+					w.busy = func(context.Context, string) {
+						w2.line.set(func(l *line) { l.replies["heartbeat"] = answer })
+					}
+				})
+				beats := w2.line.count("heartbeat")
+				m2.Rejoin("a reason")
+				await(t, "the round", time.Minute, func() bool { return w2.round().Generation > round })
+
+				if n := w2.line.count("heartbeat") - beats; n < 5 {
+					t.Errorf("sent %d heartbeats while it waited for %v", n, rebalanceTimeout/2)
+				}
+				diff(t, "w2", []string{"join", "round 4: " + itemsOf(before, "w2")}, w2.takeEvents())
+				diff(t, "who runs what", before, c.running())
+				diff(t, "member id", id, w2.round().MemberID)
+				diff(t, "sessions that ended", []string(nil), c.broker.expired())
+			})
+		})
+	}
+}
+
+func TestHeartbeatThatFailsOnceWhileOthersAreAwaitedCostsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		w1, _ := c.start("w1")
+		c.settledOn(map[string]int{"w1": 6})
+		w2, m2 := c.start("w2")
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+		before, round := c.running(), w2.round().Generation
+		w2.takeEvents()
+
+		w1.set(func(w *worker) { w.busy = func(context.Context, string) { pass(rebalanceTimeout / 2) } })
+		m2.Rejoin("a reason")
+		pass(sessionTimeout)
+		w2.line.set(func(l *line) { l.cut = true })
+		pass(sessionTimeout / 2)
+		w2.line.set(func(l *line) { l.cut = false })
+		await(t, "the round", time.Minute, func() bool { return w2.round().Generation > round })
+
+		diff(t, "w2", []string{"join", "round 4: " + itemsOf(before, "w2")}, w2.takeEvents())
+		diff(t, "who runs what", before, c.running())
+	})
+}
+
 func TestLongReasonsAreCutToWhatTheWireAllows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, six())

@@ -69,8 +69,12 @@ func (m *Member) join(ctx context.Context, configOffset int64) (kafka.JoinResult
 	for _, p := range list {
 		request.Protocols = append(request.Protocols, kafka.GroupProtocol(p))
 	}
+	var joined kafka.JoinResult
 	sent := time.Now()
-	joined, err := m.conn.Join(ctx, request)
+	err = m.await(ctx, func(ctx context.Context) (err error) {
+		joined, err = m.conn.Join(ctx, request)
+		return err
+	})
 	if required := (*kafka.MemberIDRequiredError)(nil); errors.As(err, &required) {
 		m.memberID, m.generation = required.MemberID, noGeneration
 		request.MemberID = required.MemberID
@@ -88,9 +92,10 @@ func (m *Member) join(ctx context.Context, configOffset int64) (kafka.JoinResult
 
 // bridge moves the session on, once, when a request that waited for other members was
 // lost: brokers keep a member that waits, whether or not it beats, so the session is
-// counted from the moment when nothing was waiting any more.
+// counted from the moment when nothing was waiting any more. A member of a generation
+// has beaten meanwhile, and knows better.
 func (m *Member) bridge(sent time.Time) {
-	if !m.session.extended && time.Since(sent) > m.opts.HeartbeatInterval {
+	if m.generation == noGeneration && !m.session.extended && time.Since(sent) > m.opts.HeartbeatInterval {
 		m.session.kept, m.session.extended = time.Now(), true
 	}
 }
@@ -121,10 +126,12 @@ func (m *Member) sync(ctx context.Context, joined kafka.JoinResult, configured a
 			return received, led, &permanentError{err}
 		}
 	}
-	sent := time.Now()
-	share, err := m.conn.Sync(ctx, joined.Generation, joined.MemberID, joined.Protocol, shares)
+	var share []byte
+	err = m.await(ctx, func(ctx context.Context) (err error) {
+		share, err = m.conn.Sync(ctx, joined.Generation, joined.MemberID, joined.Protocol, shares)
+		return err
+	})
 	if err != nil {
-		m.bridge(sent)
 		return received, led, err
 	}
 	received, err = protocol.DecodeAssignment(share)

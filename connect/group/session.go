@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"tributary/internal/beat"
 	"tributary/internal/kafka"
 )
 
@@ -96,11 +97,7 @@ func (m *Member) giveUp(ctx context.Context) {
 // beat sends one heartbeat. It sees to the answers that concern the membership and
 // returns the errors that mean that the coordinator was not reached or refuses.
 func (m *Member) beat(ctx context.Context) error {
-	sent := time.Now()
-	m.session.lastBeat = sent
-	bounded, cancel := m.withinSession(ctx)
-	defer cancel()
-	err := m.conn.Heartbeat(bounded, m.generation, m.memberID)
+	sent, err := m.heartbeat(ctx)
 	switch {
 	case err == nil:
 		m.keptAt(sent)
@@ -118,6 +115,14 @@ func (m *Member) beat(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+func (m *Member) heartbeat(ctx context.Context) (sent time.Time, err error) {
+	sent = time.Now()
+	m.session.lastBeat = sent
+	bounded, cancel := m.withinSession(ctx)
+	defer cancel()
+	return sent, m.conn.Heartbeat(bounded, m.generation, m.memberID)
 }
 
 // call makes a call to the handler that may block, for as long as rebalance.timeout.ms
@@ -161,15 +166,79 @@ func (m *Member) beatMeanwhile(ctx context.Context) {
 	if m.generation == noGeneration || m.memberID == "" {
 		return
 	}
+	if !m.foundMeanwhile(ctx) {
+		return
+	}
+	if err := m.beat(ctx); err != nil && ctx.Err() == nil {
+		m.note(err)
+	}
+}
+
+func (m *Member) foundMeanwhile(ctx context.Context) bool {
 	if !m.found {
 		bounded, cancel := m.withinSession(ctx)
 		defer cancel()
-		if m.conn.FindCoordinator(bounded) != nil {
+		m.found = m.conn.FindCoordinator(bounded) == nil
+	}
+	return m.found
+}
+
+// await makes a request that the coordinator answers when other members have done their
+// part, which may take rebalance.timeout.ms. Meanwhile the heartbeats go on: that they
+// are answered tells a coordinator that waits from one that is gone. If the session ends
+// without an answer the request is given up, so that held work can stop in time.
+func (m *Member) await(ctx context.Context, request func(ctx context.Context) error) error {
+	if m.held().Empty() || m.generation == noGeneration {
+		return request(ctx)
+	}
+	requestCtx, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	returned := make(chan struct{})
+	var keeper sync.WaitGroup
+	keeper.Go(func() { m.keepWaiting(ctx, giveUp, returned) })
+	err := request(requestCtx)
+	close(returned)
+	keeper.Wait()
+	return err
+}
+
+// keepWaiting beats until the request has returned, or the session is over. It owns the
+// member's state while it runs. A heartbeat under way is not cut off when the request
+// returns: that would cost the connection its coordinator.
+func (m *Member) keepWaiting(ctx context.Context, giveUp context.CancelFunc, returned <-chan struct{}) {
+	for !m.sessionOver() {
+		next := beat.Next(m.session.lastBeat, m.opts.HeartbeatInterval)
+		wake := next
+		if end := m.sessionEnd(); time.Now().Before(end) && end.Before(next) {
+			wake = end
+		}
+		select {
+		case <-time.After(time.Until(wake)):
+		case <-returned:
 			return
 		}
-		m.found = true
+		if !time.Now().Before(next) {
+			m.beatWaiting(ctx)
+		}
 	}
-	if err := m.beat(ctx); err != nil && ctx.Err() == nil {
+	giveUp()
+}
+
+// beatWaiting sends a heartbeat while a request waits. What becomes of the membership is
+// for the answer to that request to say.
+func (m *Member) beatWaiting(ctx context.Context) {
+	m.session.lastBeat = time.Now()
+	if !m.foundMeanwhile(ctx) {
+		return
+	}
+	sent, err := m.heartbeat(ctx)
+	switch {
+	case err == nil, errors.Is(err, kafka.ErrRebalanceInProgress), errors.Is(err, kafka.ErrIllegalGeneration):
+		// Brokers look for the member first: one of another generation is a member. The
+		// group has just gathered, or had done so before and that answer was lost.
+		m.keptAt(sent)
+	case errors.Is(err, kafka.ErrUnknownMemberID): // nor will the request find a member
+	case ctx.Err() == nil:
 		m.note(err)
 	}
 }
