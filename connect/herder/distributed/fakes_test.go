@@ -390,10 +390,11 @@ func (r *runner) SetTargetState(connector string, target storage.TargetState) {
 			tasks = append(tasks, id)
 		}
 	}
+	changed := r.targets[connector] != target
 	r.targets[connector] = target
 	r.mu.Unlock()
 	state := map[storage.TargetState]storage.State{storage.Started: storage.StateRunning, storage.Paused: storage.StatePaused, storage.Stopped: storage.StateStopped}[target]
-	if here {
+	if here && changed { // a connector in that state takes no notice
 		r.listener.ConnectorState(connector, state, "", "1")
 		if target == storage.Started {
 			r.listener.TaskConfigsRequested(connector)

@@ -312,8 +312,13 @@ func (h *Herder) TargetStateChanged(connector string) {
 		for id := range h.instances {
 			if id.Connector == connector {
 				h.runner.SetTargetState(connector, target)
-				return
+				break
 			}
+		}
+		// Being stopped takes a connector's tasks away. One that is told to start before it
+		// could stop does not ask for them by itself.
+		if target == storage.Started {
+			h.reconfigure(connector)
 		}
 	})
 }

@@ -53,3 +53,41 @@ func TestARestartThatRunsOutOfTimeSaysThatTheConnectorIsStarting(t *testing.T) {
 		}
 	})
 }
+
+// readTogether lets every worker read all that write puts into the config topic before it acts on any of it.
+func (c *cluster) readTogether(write func()) {
+	synctest.Wait()
+	read := make(chan struct{})
+	for _, h := range c.herders {
+		h.loop.post(func() { <-read })
+	}
+	synctest.Wait()
+	defer close(read)
+	write()
+}
+
+func TestAConnectorStoppedAndResumedAtOnceHasItsTasksAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		c.start("a", nil)
+		c.start("b", nil)
+		c.put(t.Context(), "mirror", config("n", "2", "v", "1"))
+		c.expectTasks("mirror", 2, "1")
+		leader := c.leader()
+
+		c.readTogether(func() {
+			if err := leader.StopConnector(t.Context(), "mirror"); err != nil {
+				t.Fatal(err)
+			}
+			if err := leader.ResumeConnector(t.Context(), "mirror"); err != nil {
+				t.Fatal(err)
+			}
+		})
+
+		c.expectTasks("mirror", 2, "1")
+		status, err := leader.ConnectorStatus(t.Context(), "mirror")
+		if err != nil || status.Connector.State != "RUNNING" || len(status.Tasks) != 2 || status.Tasks[0].State != "RUNNING" || status.Tasks[1].State != "RUNNING" {
+			t.Errorf("status %+v, %v", status, err)
+		}
+	})
+}
