@@ -280,6 +280,12 @@ func (h *Herder) ConnectorConfigRemoved(connector string) {
 			delete(h.known, connector)
 			h.rebalance("connector " + connector + " was deleted")
 		}
+		// A connector of that name may be there again by now: what runs is not of it.
+		for id, inst := range h.instances {
+			if id.Connector == connector {
+				inst.stale = true
+			}
+		}
 		h.forgetTopics(connector)
 		h.reconcile()
 	})

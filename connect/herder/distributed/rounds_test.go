@@ -91,3 +91,31 @@ func TestAConnectorStoppedAndResumedAtOnceHasItsTasksAgain(t *testing.T) {
 		}
 	})
 }
+
+func TestAConnectorDeletedAndMadeAnewAtOnceRunsAsTheNewOne(t *testing.T) {
+	for _, next := range []string{"1", "2"} { // the configuration may be the same as before
+		synctest.Test(t, func(t *testing.T) {
+			c := newCluster(t)
+			c.start("a", nil)
+			c.start("b", nil)
+			c.put(t.Context(), "mirror", config("n", "2", "v", "1"))
+			c.expectTasks("mirror", 2, "1")
+			leader := c.leader()
+			before := c.startsOf("mirror--1")
+
+			c.readTogether(func() {
+				if err := leader.DeleteConnector(t.Context(), "mirror"); err != nil {
+					t.Fatal(err)
+				}
+				if _, _, err := leader.PutConnectorConfig(t.Context(), "mirror", config("n", "2", "v", next), nil, false); err != nil {
+					t.Fatal(err)
+				}
+			})
+
+			c.expectTasks("mirror", 2, next)
+			if got := c.startsOf("mirror--1") - before; got != 1 {
+				t.Errorf("the connector was started %d times, want once:\n%s", got, strings.Join(c.ledger.events, "\n"))
+			}
+		})
+	}
+}
