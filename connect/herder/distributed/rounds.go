@@ -112,7 +112,8 @@ func (h *Herder) publishAssigned() {
 // settle makes the round's work run, or asks for another round: this worker must have
 // read the config topic exactly as far as the leader had.
 func (h *Herder) settle() {
-	own, want := h.snapshot().Offset(), h.round.Snapshot.ConfigOffset
+	state := h.snapshot()
+	own, want := state.Offset(), h.round.Snapshot.ConfigOffset
 	switch {
 	case h.round.Snapshot.Failed():
 		if h.round.Leader() || own < want {
@@ -128,7 +129,7 @@ func (h *Herder) settle() {
 		h.rejoinUnsettled("the config topic has moved on since the assignment was made")
 	default:
 		h.settled, h.unsettledRounds, h.toldUnsettled = true, 0, false
-		h.onSettled()
+		h.onSettled(state)
 	}
 }
 
@@ -210,9 +211,9 @@ func (h *Herder) rejoin(reason string) {
 	h.opts.Group.Rejoin(reason)
 }
 
-// onSettled starts the round's work and does what a leader owes the group.
-func (h *Herder) onSettled() {
-	state := h.snapshot()
+// onSettled starts the round's work and does what a leader owes the group. state is what
+// the round was made of: a connector that has come since was not placed by it.
+func (h *Herder) onSettled(state *storage.ClusterState) {
 	h.known = map[string]bool{}
 	for _, c := range state.Connectors() {
 		h.known[c] = true

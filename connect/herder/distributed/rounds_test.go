@@ -3,11 +3,13 @@ package distributed
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"tributary/connect/herder"
+	"tributary/storage"
 )
 
 // A task that is stopped for its new configuration may be started again by the round in force, before this worker has
@@ -118,4 +120,47 @@ func TestAConnectorDeletedAndMadeAnewAtOnceRunsAsTheNewOne(t *testing.T) {
 			}
 		})
 	}
+}
+
+// busyConfigs is a config store to which somebody writes as soon as it was looked at.
+type busyConfigs struct {
+	storage.ConfigStore
+
+	mu    sync.Mutex
+	write func() // once
+}
+
+func (b *busyConfigs) Snapshot() *storage.ClusterState {
+	state := b.ConfigStore.Snapshot()
+	b.mu.Lock()
+	write := b.write
+	b.write = nil
+	b.mu.Unlock()
+	if write != nil {
+		write()
+	}
+	return state
+}
+
+func TestAConnectorCreatedWhileARoundSettlesIsPlaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		busy := &busyConfigs{}
+		h := c.start("a", func(o *Options, _ *runner) { busy.ConfigStore, o.Configs = o.Configs, busy })
+		c.put(t.Context(), "early", config("n", "1", "v", "1"))
+		c.expectTasks("early", 1, "1")
+
+		round := h.view.Load().round
+		busy.mu.Lock()
+		busy.write = func() {
+			if err := busy.PutConnectorConfig(context.Background(), "late", config("n", "1", "v", "1"), nil); err != nil {
+				t.Error(err)
+			}
+		}
+		busy.mu.Unlock()
+		h.Assigned(round)
+
+		c.expectTasks("late", 1, "1")
+		c.expectTasks("early", 1, "1")
+	})
 }
