@@ -177,7 +177,8 @@ func (t *SourceTask) findPositions(ctx context.Context, tc connect.TaskContext, 
 		if err != nil {
 			return nil, fmt.Errorf("offset mirrored so far of %s: %w", tp, err)
 		}
-		if last < 0 {
+		// -1 is stored for the very beginning, 0. Java takes it for nothing stored, as it takes no offset at all.
+		if offsets[i][replica.OffsetField] == nil || last < -1 {
 			fresh = append(fresh, kafka.TopicPartition(tp))
 			continue
 		}
@@ -207,9 +208,9 @@ func (t *SourceTask) placeFresh(ctx context.Context, fresh []kafka.TopicPartitio
 		t.stop(tp, err)
 	}
 	// A place that was looked up is kept from now on: looked up again after a restart it
-	// could be further on, and what lies between would be left out.
+	// could be further on, and what lies between would be left out. That of an empty log is, too.
 	for _, tp := range fresh {
-		if at, ok := positions[tp]; ok && at > 0 {
+		if at, ok := positions[tp]; ok && at >= 0 {
 			t.portions = append(t.portions, portion{partition: t.partitions[tp], position: at - 1, placed: true})
 		}
 	}

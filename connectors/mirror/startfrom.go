@@ -232,20 +232,22 @@ func (p *placer) lookUp(ctx context.Context, tps []kafka.TopicPartition, spec in
 }
 
 // byGroup begins where a consumer group of the source stands. A partition that the
-// group never committed for begins at its start, so that nothing is left out.
+// group never committed for begins at its start, so that nothing is left out: looked up
+// as a number, which is stored, for the group may commit before the next start.
 func (p *placer) byGroup(ctx context.Context, group string, tps []kafka.TopicPartition) error {
 	committed, err := p.admin.ListGroupOffsets(ctx, group)
 	if err != nil {
 		return err
 	}
+	var rest []kafka.TopicPartition
 	for _, tp := range tps {
 		if at, ok := committed[tp]; ok && at.Offset >= 0 {
 			p.position[tp] = at.Offset
 			continue
 		}
-		p.position[tp] = kafka.Earliest
+		rest = append(rest, tp)
 	}
-	return nil
+	return p.lookUp(ctx, rest, kafka.Earliest)
 }
 
 var startKeys = []connect.ConfigKey{

@@ -97,6 +97,32 @@ func TestFreshPartitionsBeginWhereTheFirstFittingRuleSays(t *testing.T) {
 	}
 }
 
+// An empty partition begins at 0 whatever start.from says, and must do so after a restart as well: looked up again, the
+// end, and what a group has committed by then, would be behind what came meanwhile.
+func TestWhatComesToAnEmptyPartitionWhileTheMirrorIsDownIsMirrored(t *testing.T) {
+	t.Parallel()
+	for _, from := range []string{"latest", "group:g"} {
+		t.Run(from, func(t *testing.T) {
+			t.Parallel()
+			p := startPair(t, localkafka.Options{}, localkafka.Options{})
+			p.source.CreateTopic("t", 1, nil)
+			r := startSource(t, p, "start.from="+from)
+			at := map[string]any{"cluster": "A", "partition": int64(0), "topic": "t"}
+			r.await("the place of t to be stored", func() bool { return cmp.Equal(r.stored.get(at), map[string]any{"offset": int64(-1)}) })
+			r.stop()
+			p.source.Produce("t", text("0", "1", "2")...)
+			p.source.CommitOffset("g", "t", 0, 3)
+			again := newRunner(t, p, "MirrorSourceConnector", NewSourceConnector())
+			again.stored = r.stored
+			again.start(p.with("start.from=" + from))
+			got := p.target.AwaitRecords("A.t", 3, patience)
+			if diff := cmp.Diff([]string{"0", "1", "2"}, values(got[0])); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestAStartGroupThatCannotBeReadFailsTheTaskAndSaysWhy(t *testing.T) {
 	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
