@@ -184,6 +184,10 @@ func (t *SourceTask) hold(f refusedRecord, now time.Time) {
 	said := p.refused != nil && p.refused.Error() == f.err.Error()
 	p.probe, p.probing, p.refused = -1, false, f.err
 	p.noteProblem(f.err, now)
+	if t.stopped[tp] != nil {
+		t.endTries(p)
+		return
+	}
 	t.held[p] = struct{}{}
 	p.letter = nil
 	if t.settings.recordPolicy() == recordDeadLetter && concernsRecord(f.err) {
@@ -235,15 +239,29 @@ func (t *SourceTask) sendProbe(p *sourcePartition, records []kafka.Record) {
 	p.queued++
 }
 
+// endTries leaves a partition that is stopped at the record that the target refuses. A try
+// that is on its way is waited for: if it gets through, goOn tells of it.
+func (t *SourceTask) endTries(p *sourcePartition) {
+	p.probing = false
+	if p.probe < 0 {
+		delete(t.held, p)
+		p.letter, p.refused = nil, nil
+	}
+}
+
 // goOn reads on behind a record that was refused before and has got through.
 func (t *SourceTask) goOn(p *sourcePartition) {
 	delete(t.held, p)
+	stopped := t.stopped[kafka.TopicPartition(p.tp)] != nil
 	if p.letter != nil {
 		t.leaveOut(p, gap{kind: lossDeadLetter, from: p.probe, to: p.probe + 1, at: time.Now()}, p.letter)
-	} else {
+	} else if !stopped {
 		t.logger.Info("A partition is mirrored again", "topic", p.tp.Topic, "partition", p.tp.Partition, "offset", p.probe)
 	}
 	p.probe, p.letter, p.refused, p.retries = -1, nil, nil, 0
+	if stopped {
+		return
+	}
 	if p.atEnd() {
 		t.finish(p)
 		return

@@ -240,6 +240,8 @@ func (t *SourceTask) release(p *sourcePartition, now time.Time) time.Time {
 		delete(t.waiting, p)
 		t.fetcher.Resume(tp)
 		return now.Add(time.Hour)
+	case t.stopped[tp] != nil:
+		// It is not read again: what is here is kept until it is due, however long that is.
 	case due.Sub(now) > soon:
 		p.next = p.pending[0].Offset
 		drop(p.pending)
@@ -429,13 +431,18 @@ func (t *SourceTask) settle(p *sourcePartition, f finding) {
 	case lost && v.stop:
 		t.fetcher.Remove(tp)
 		t.stop(tp, v.gap)
+		t.endTries(p)
 	case !lost && !p.adrift || lost && v.resume == at && !p.adrift:
 	default:
 		if lost {
 			at = v.resume
+			if p.gate != nil {
+				p.gate = &delayGate{delay: p.gate.delay} // what it saw were other records at the same offsets
+			}
 		}
 		p.next, p.adrift = at, false
-		delete(t.traffic.curbed, p)
+		// Marks of the old records would be waited for behind offsets that may not come again.
+		t.traffic.forget(p)
 		drop(p.pending)
 		p.pending, p.asleep = nil, time.Time{}
 		delete(t.waiting, p)
