@@ -28,7 +28,10 @@ func exactlyOnceWorker(t *testing.T, c *cluster, keep **runner) func(*Options, *
 		if keep != nil {
 			*keep = r
 		}
-		c.t.Cleanup(r.preflights.Wait)
+		c.t.Cleanup(func() {
+			synctest.Wait() // for a herder that still begins one
+			r.preflights.Wait()
+		})
 	}
 }
 
