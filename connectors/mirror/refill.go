@@ -22,6 +22,9 @@ const (
 	// refillField marks, among the stored offsets, copies that have been refilled or are
 	// being so: {"cluster":…,"topic":…,"refill":id}. Java never looks for such a key.
 	refillField = "refill"
+	// bareField marks a stored offset up to which nothing was written to the copy: it is
+	// empty without having lost anything. Java looks at the offset alone.
+	bareField = "bare"
 )
 
 var refillKeys = []connect.ConfigKey{
@@ -69,7 +72,7 @@ func refillOf(partitions []replica.TopicPartition, refills map[string]string) st
 
 // refill puts the positions of partitions whose copy was lost back to the beginning:
 // those that the connector names, unless that was done before, and those whose copy has
-// never held a record though offsets are stored.
+// never held a record though some were mirrored.
 func (t *SourceTask) refill(ctx context.Context, tc connect.TaskContext, config map[string]string, positions map[kafka.TopicPartition]int64, source *kafka.Admin) error {
 	if !t.settings.Bool(refillKey) || len(positions) == 0 {
 		return nil
@@ -94,6 +97,7 @@ func (t *SourceTask) refill(ctx context.Context, tc connect.TaskContext, config 
 		}
 		t.logger.Warn("A partition is mirrored again from its beginning, because its copy was lost", "topic", tp.Topic, "partition", tp.Partition, "from", begin, "before", positions[tp])
 		positions[tp] = begin
+		t.partitions[tp].bare.Store(true)
 		t.portions = append(t.portions, portion{partition: t.partitions[tp], position: begin - 1, placed: true})
 	}
 	for _, mark := range marks {
@@ -131,15 +135,22 @@ func (t *SourceTask) namedLosses(ctx context.Context, tc connect.TaskContext, li
 	return lost, fresh, nil
 }
 
-// emptyCopies finds the partitions whose copy has never held a record.
+// emptyCopies finds the partitions whose copy has never held a record, though some were
+// mirrored to it. Where transformations may send records elsewhere, or leave them out, an
+// empty copy means nothing.
 func (t *SourceTask) emptyCopies(ctx context.Context, positions map[kafka.TopicPartition]int64) (map[kafka.TopicPartition]bool, error) {
+	byRemote := map[kafka.TopicPartition]kafka.TopicPartition{}
+	for tp := range positions {
+		if p := t.partitions[tp]; !p.bare.Load() {
+			byRemote[kafka.TopicPartition{Topic: p.remote, Partition: tp.Partition}] = tp
+		}
+	}
+	if len(byRemote) == 0 || t.settings.props["transforms"] != "" {
+		return nil, nil
+	}
 	target, err := t.settings.openCluster(onTarget, "refill-target-admin", t.logger)
 	if err != nil {
 		return nil, err
-	}
-	byRemote := map[kafka.TopicPartition]kafka.TopicPartition{}
-	for tp := range positions {
-		byRemote[kafka.TopicPartition{Topic: t.partitions[tp].remote, Partition: tp.Partition}] = tp
 	}
 	ends, _, err := target.admin.ListOffsets(ctx, slices.Collect(maps.Keys(byRemote)), kafka.Latest, kafka.ReadUncommitted)
 	if closing := target.close(); err == nil {

@@ -64,3 +64,47 @@ func TestACopyLostWhileTheMirrorWasDownIsRefilled(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestAnEmptyCopyThatNothingWasWrittenToIsNotRefilled(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		config string
+		stored map[string]any
+		refuse bool
+	}{
+		"all was before start.from":             {config: "start.from=latest"},
+		"all was refused and skipped":           {config: "on.record.error=skip", refuse: true},
+		"transformations may send it elsewhere": {config: "transforms=route", stored: map[string]any{"offset": int64(2)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := startPair(t, localkafka.Options{}, localkafka.Options{})
+			p.source.CreateTopic("t", 1, nil)
+			p.source.Produce("t", text("0", "1", "2")...)
+			letThrough := func() {}
+			if c.refuse {
+				letThrough = p.b.Fail(localkafka.Fault{API: localkafka.Produce, Code: messageTooLarge, Topic: "A.t", Times: -1}).Undo
+			}
+			config := p.with("refill.on.target.loss=true", c.config)
+			r := newRunner(t, p, "MirrorSourceConnector", NewSourceConnector())
+			if c.stored != nil {
+				r.stored.offsets[`{"cluster":"A","partition":0,"topic":"t"}`] = c.stored
+			}
+			r.start(config)
+			r.awaitAssigned("t-0")
+			r.await("the offset of the last record", func() bool {
+				return r.stored.get(map[string]any{"cluster": "A", "partition": int64(0), "topic": "t"})["offset"] == int64(2)
+			})
+			r.stop()
+			letThrough()
+			p.source.Produce("t", text("3")...)
+			again := newRunner(t, p, "MirrorSourceConnector", NewSourceConnector())
+			again.stored = r.stored
+			again.start(config)
+			got := p.target.AwaitRecords("A.t", 1, patience)
+			if diff := cmp.Diff([]string{"3"}, values(got[0])); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

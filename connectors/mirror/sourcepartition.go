@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"sync/atomic"
 	"time"
 
 	"tributary/connect"
@@ -42,6 +43,10 @@ type sourcePartition struct {
 	retryAt         time.Time
 	retries         int
 
+	// bare says that nothing was written to the copy yet, as far as what is stored tells.
+	// The producer's goroutine ends it.
+	bare atomic.Bool
+
 	sourceEnd int64 // of the log, as last seen, -1 before
 	// queued are records that may be handed out; handedTo is behind the last that was, -1
 	// before the first.
@@ -78,12 +83,21 @@ type sourceOffset struct {
 	offset    int64
 	partition *sourcePartition
 	// dead says that the record goes to the topic for refused ones.
-	dead  bool
+	dead bool
+	// bare says that nothing up to this offset was written to the copy, unless something
+	// before it still was.
+	bare  atomic.Bool
 	whole *kafka.Batch // nil for a single record, and once it is acknowledged
 }
 
 // OffsetFields implements connect.SourceOffset.
-func (o *sourceOffset) OffsetFields() map[string]any { return replica.WrapOffset(o.offset) }
+func (o *sourceOffset) OffsetFields() map[string]any {
+	fields := replica.WrapOffset(o.offset)
+	if o.bare.Load() && o.partition.bare.Load() {
+		fields[bareField] = true
+	}
+	return fields
+}
 
 // batch is room for the records of one Poll. Everything that the worker keeps until
 // the records are acknowledged lies in few slices, not in an object a record.
@@ -135,7 +149,9 @@ func (b *batch) add(p *sourcePartition, records []kafka.Record) {
 // place appends a position without a record.
 func (b *batch) place(p *sourcePartition, position int64) {
 	to := &b.records[0]
-	to.PositionOnly, to.SourcePartition, to.SourceOffset = true, p.position, &sourceOffset{offset: position, partition: p}
+	at := &sourceOffset{offset: position, partition: p}
+	at.bare.Store(p.handedTo < 0) // a transaction says only later what became of what was handed out
+	to.PositionOnly, to.SourcePartition, to.SourceOffset = true, p.position, at
 	b.pointers = append(b.pointers, to)
 	b.records = b.records[1:]
 }

@@ -178,7 +178,9 @@ func (t *SourceTask) findPositions(ctx context.Context, tc connect.TaskContext, 
 			return nil, fmt.Errorf("offset mirrored so far of %s: %w", tp, err)
 		}
 		// -1 is stored for the very beginning, 0. Java takes it for nothing stored, as it takes no offset at all.
-		if offsets[i][replica.OffsetField] == nil || last < -1 {
+		none := offsets[i][replica.OffsetField] == nil || last < -1
+		t.partitions[kafka.TopicPartition(tp)].bare.Store(none || offsets[i][bareField] == true)
+		if none {
 			fresh = append(fresh, kafka.TopicPartition(tp))
 			continue
 		}
@@ -231,6 +233,13 @@ func (t *SourceTask) CommitRecord(record *connect.SourceRecord, md *connect.Reco
 		return
 	}
 	at.partition.acknowledged(record, at.offset, md, time.Now())
+	if p := at.partition; p.bare.Load() {
+		if md != nil && md.Topic == p.remote {
+			p.bare.Store(false)
+		} else {
+			at.bare.Store(true) // it was left out, or went elsewhere
+		}
+	}
 	if t.syncs != nil && md != nil && md.Offset >= 0 && !at.dead {
 		if at.whole != nil {
 			t.syncs.ackedBatch(at.partition.tp, at.whole, md)

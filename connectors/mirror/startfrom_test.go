@@ -85,7 +85,7 @@ func TestFreshPartitionsBeginWhereTheFirstFittingRuleSays(t *testing.T) {
 	}
 	// Nothing of fresh is mirrored but what comes from now on, also after a restart.
 	at6 := map[string]any{"cluster": "A", "partition": int64(0), "topic": "fresh"}
-	r.await("the place of fresh to be stored", func() bool { return cmp.Equal(r.stored.get(at6), map[string]any{"offset": int64(5)}) })
+	r.await("the place of fresh to be stored", func() bool { return cmp.Equal(r.stored.get(at6), map[string]any{"offset": int64(5), "bare": true}) })
 	r.stop()
 	p.source.Produce("fresh", text("new")...)
 	again := newRunner(t, p, "MirrorSourceConnector", NewSourceConnector())
@@ -108,7 +108,7 @@ func TestWhatComesToAnEmptyPartitionWhileTheMirrorIsDownIsMirrored(t *testing.T)
 			p.source.CreateTopic("t", 1, nil)
 			r := startSource(t, p, "start.from="+from)
 			at := map[string]any{"cluster": "A", "partition": int64(0), "topic": "t"}
-			r.await("the place of t to be stored", func() bool { return cmp.Equal(r.stored.get(at), map[string]any{"offset": int64(-1)}) })
+			r.await("the place of t to be stored", func() bool { return cmp.Equal(r.stored.get(at), map[string]any{"offset": int64(-1), "bare": true}) })
 			r.stop()
 			p.source.Produce("t", text("0", "1", "2")...)
 			p.source.CommitOffset("g", "t", 0, 3)
