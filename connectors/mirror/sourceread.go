@@ -300,7 +300,9 @@ func (t *SourceTask) check() {
 		return
 	}
 	t.checked = now
+	placeless := t.beginLate()
 	stuck := t.fetcher.Problems()
+	maps.Copy(stuck, placeless)
 	stopped := len(t.stopped)
 	for tp, err := range stuck {
 		if isDamaged(err) && t.stopped[tp] == nil {

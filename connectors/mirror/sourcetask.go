@@ -46,6 +46,7 @@ type SourceTask struct {
 	client      *kafka.Client
 	fetcher     *kafka.Fetcher
 	watch       *sourceWatch
+	late        *latePlaces // nil if all partitions had a place at the start
 	syncsClient *kafka.Client
 	syncs       *syncWriter // nil when offset syncs are off
 	checked     time.Time   // when the fetcher was last asked for problems
@@ -201,7 +202,7 @@ func (t *SourceTask) placeFresh(ctx context.Context, fresh []kafka.TopicPartitio
 	place := placer{
 		rules: rules, reset: consumer.Consumer.OffsetReset, now: time.Now(), level: isolationOf(consumer),
 		admin:    kafka.NewAdmin(t.client, consumer, t.logger),
-		position: positions, refused: map[kafka.TopicPartition]error{},
+		position: positions, refused: map[kafka.TopicPartition]error{}, failed: map[kafka.TopicPartition]error{},
 	}
 	if err := place.place(ctx, fresh); err != nil {
 		return fmt.Errorf("cluster %s: %w", t.settings.source, err)
@@ -212,11 +213,40 @@ func (t *SourceTask) placeFresh(ctx context.Context, fresh []kafka.TopicPartitio
 	// A place that was looked up is kept from now on: looked up again after a restart it
 	// could be further on, and what lies between would be left out. That of an empty log is, too.
 	for _, tp := range fresh {
-		if at, ok := positions[tp]; ok && at >= 0 {
-			t.portions = append(t.portions, portion{partition: t.partitions[tp], position: at - 1, placed: true})
+		if at, ok := positions[tp]; ok {
+			t.keepPlace(t.partitions[tp], at)
 		}
 	}
+	if len(place.failed) > 0 {
+		t.late = startLatePlaces(ctx, place, t.settings.millis(adminTimeoutKey), t.troubles)
+	}
 	return nil
+}
+
+func (t *SourceTask) keepPlace(p *sourcePartition, at int64) {
+	if at >= 0 {
+		t.portions = append(t.portions, portion{partition: p, position: at - 1, placed: true})
+	}
+}
+
+// beginLate begins with the partitions whose places were found since the start. It
+// returns what is wrong with those that have none yet.
+func (t *SourceTask) beginLate() map[kafka.TopicPartition]error {
+	if t.late == nil {
+		return nil
+	}
+	found, failed := t.late.take()
+	for tp, at := range found {
+		p := t.partitions[tp]
+		p.from, p.next = at, at
+		t.keepPlace(p, at)
+		if p.atEnd() {
+			t.finish(p)
+			continue
+		}
+		t.fetcher.Add(map[kafka.TopicPartition]int64{tp: at})
+	}
+	return failed
 }
 
 func isolationOf(consumer *kafka.Config) kafka.Isolation {
@@ -263,6 +293,9 @@ func (t *SourceTask) Commit(context.Context) error {
 // Stop implements connect.SourceTask. Offset syncs of all that was acknowledged are
 // written first, for some seconds at most.
 func (t *SourceTask) Stop(ctx context.Context) error {
+	if t.late != nil {
+		t.late.stop()
+	}
 	if t.fetcher != nil {
 		t.fetcher.Close()
 		t.watch.stop()
@@ -282,6 +315,6 @@ func (t *SourceTask) Stop(ctx context.Context) error {
 			errs = append(errs, client.Close())
 		}
 	}
-	t.fetcher, t.watch, t.syncs, t.client, t.syncsClient = nil, nil, nil, nil, nil
+	t.fetcher, t.watch, t.late, t.syncs, t.client, t.syncsClient = nil, nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"tributary/connect"
@@ -167,11 +168,12 @@ type placer struct {
 	now      time.Time
 	position map[kafka.TopicPartition]int64
 	refused  map[kafka.TopicPartition]error
+	failed   map[kafka.TopicPartition]error
 }
 
-// place fills position with an offset, or kafka.Earliest, for each of fresh, or refused
-// with the reason why it cannot be begun with. The error is that the source could not
-// be asked.
+// place fills position with an offset, or kafka.Earliest, for each of fresh; or refused
+// with the reason why it cannot be begun with; or failed with why the source does not
+// tell its place now. The error is that the source could not be asked.
 func (p *placer) place(ctx context.Context, fresh []kafka.TopicPartition) error {
 	byPoint := map[startPoint][]kafka.TopicPartition{}
 	for _, tp := range fresh {
@@ -226,7 +228,7 @@ func (p *placer) lookUp(ctx context.Context, tps []kafka.TopicPartition, spec in
 	}
 	maps.Copy(p.position, found)
 	for tp, err := range failed {
-		p.refused[tp] = fmt.Errorf("look up where to begin: %w", err)
+		p.failed[tp] = fmt.Errorf("look up where to begin: %w", err)
 	}
 	return nil
 }
@@ -248,6 +250,62 @@ func (p *placer) byGroup(ctx context.Context, group string, tps []kafka.TopicPar
 		rest = append(rest, tp)
 	}
 	return p.lookUp(ctx, rest, kafka.Earliest)
+}
+
+// latePlaces looks up, beside the reading, the places that the source did not tell when
+// the task began.
+type latePlaces struct {
+	placer placer
+	mu     sync.Mutex
+	// failed are the partitions still to be placed, with the reason; found is for the task.
+	failed map[kafka.TopicPartition]error
+	found  map[kafka.TopicPartition]int64
+	cancel context.CancelFunc
+	ended  sync.WaitGroup
+}
+
+func startLatePlaces(ctx context.Context, p placer, limit time.Duration, troubles *troubles) *latePlaces {
+	l := &latePlaces{placer: p, failed: p.failed, found: map[kafka.TopicPartition]int64{}}
+	ctx, l.cancel = context.WithCancel(ctx)
+	l.ended.Go(func() {
+		doChores(ctx, limit, troubles, chore{name: "look up where partitions of the source begin", delay: shortRetry, do: l.look})
+	})
+	return l
+}
+
+func (l *latePlaces) stop() {
+	l.cancel()
+	l.ended.Wait()
+}
+
+// look tries once more. It is an error while any partition is left.
+func (l *latePlaces) look(ctx context.Context) error {
+	l.mu.Lock()
+	left := sortedPartitions(l.failed)
+	l.mu.Unlock()
+	p := l.placer
+	p.position, p.failed = map[kafka.TopicPartition]int64{}, map[kafka.TopicPartition]error{}
+	err := p.place(ctx, left)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for tp, at := range p.position {
+		l.found[tp] = at
+		delete(l.failed, tp)
+	}
+	maps.Copy(l.failed, p.failed)
+	if err == nil && len(l.failed) > 0 {
+		first := sortedPartitions(l.failed)[0]
+		err = fmt.Errorf("%s-%d: %w", first.Topic, first.Partition, l.failed[first])
+	}
+	return err
+}
+
+// take returns the places found since the last call, and why the others are not.
+func (l *latePlaces) take() (found map[kafka.TopicPartition]int64, failed map[kafka.TopicPartition]error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	found, l.found = l.found, map[kafka.TopicPartition]int64{}
+	return found, maps.Clone(l.failed)
 }
 
 var startKeys = []connect.ConfigKey{

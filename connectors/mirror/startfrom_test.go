@@ -123,6 +123,37 @@ func TestWhatComesToAnEmptyPartitionWhileTheMirrorIsDownIsMirrored(t *testing.T)
 	}
 }
 
+func TestAPartitionWhosePlaceIsRefusedForAWhileBeginsOnceItIsTold(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, localkafka.Options{}, localkafka.Options{})
+	p.source.CreateTopic("t", 1, nil)
+	p.source.CreateTopic("other", 1, nil)
+	p.source.Produce("t", text("0")...)
+	const topicAuthorizationFailed = 29
+	refusal := p.a.Fail(localkafka.Fault{API: localkafka.ListOffsets, Code: topicAuthorizationFailed, Topic: "t", Times: -1})
+	r := startSource(t, p, "start.from=latest")
+	other := map[string]any{"cluster": "A", "partition": int64(0), "topic": "other"}
+	r.await("the place of the other topic", func() bool { return r.stored.get(other) != nil })
+	p.source.Produce("other", text("x")...)
+	p.target.AwaitRecords("A.other", 1, patience)
+	r.await("the row of the partition", func() bool {
+		row := r.row("t", 0)
+		return !row.Stopped && strings.Contains(row.LastError, "look up where to begin")
+	})
+
+	refusal.Undo()
+	at := map[string]any{"cluster": "A", "partition": int64(0), "topic": "t"}
+	r.await("the place of t to be stored", func() bool { return cmp.Equal(r.stored.get(at), map[string]any{"offset": int64(0), "bare": true}) })
+	p.source.Produce("t", text("1")...)
+	got := p.target.AwaitRecords("A.t", 1, patience)
+	if diff := cmp.Diff([]string{"1"}, values(got[0])); diff != "" {
+		t.Error(diff)
+	}
+	if err := r.failures(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAStartGroupThatCannotBeReadFailsTheTaskAndSaysWhy(t *testing.T) {
 	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})
