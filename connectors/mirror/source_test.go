@@ -222,7 +222,9 @@ func TestASourceTopicMadeAnewIsReadFromItsStartAndSaidOnce(t *testing.T) {
 	if diff := cmp.Diff([]string{"a", "b", "c", "d"}, values(got[0])); diff != "" {
 		t.Error(diff)
 	}
-	r.await("one line about it", func() bool { return len(r.log.lines("level=WARN", "created anew", "topic=t")) == 1 })
+	r.await("one line about it", func() bool {
+		return len(r.log.lines("level=WARN", "A source topic was deleted and created anew", "topic=t")) == 1
+	})
 	if lines := r.log.lines("level=WARN", "topic=t", "kind=recreated", "from=3", "next=0"); len(lines) != 1 {
 		t.Errorf("the reset was told %d times, want once: %q", len(lines), lines)
 	}
