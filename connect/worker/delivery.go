@@ -130,8 +130,7 @@ func (d *delivery) send(ctx context.Context, e *entry) error {
 	defer d.sendMu.Unlock()
 	d.mu.Lock()
 	if d.isRewoundLocked(e.record) {
-		letGo(e.record)
-		d.tracker.release(e)
+		d.discardLocked(e)
 		d.mu.Unlock()
 		return nil
 	}

@@ -219,8 +219,7 @@ func (d *delivery) beginAgain() ([]*entry, error) {
 	}
 	for _, e := range d.redo.unsent {
 		if e.dropped { // with nobody else to resolve it
-			letGo(e.record)
-			d.tracker.release(e)
+			d.discardLocked(e)
 		}
 	}
 	d.redo.unsent = nil
@@ -230,8 +229,7 @@ func (d *delivery) beginAgain() ([]*entry, error) {
 func (d *delivery) sendAgain(ctx context.Context, e *entry) error {
 	d.mu.Lock()
 	if e.dropped {
-		letGo(e.record)
-		d.tracker.release(e)
+		d.discardLocked(e)
 		d.mu.Unlock()
 		return nil
 	}

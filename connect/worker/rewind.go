@@ -58,7 +58,13 @@ func (d *delivery) isDropped(e *entry) bool {
 func (d *delivery) forget(e *entry) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.discardLocked(e)
+	d.resolveLocked()
+}
+
+// discardLocked gives back an entry in no queue whose record will not be sent, and the
+// bytes of that.
+func (d *delivery) discardLocked(e *entry) {
 	letGo(e.record)
 	d.tracker.release(e)
-	d.resolveLocked()
 }

@@ -53,7 +53,7 @@ func (s *Sender) giveUpAll() {
 	for _, st := range s.streams {
 		given = append(given, st.end(kafka.ErrClosed)...)
 	}
-	if len(given) > 0 && s.transactional() {
+	if len(given) > 0 {
 		s.txn.Fail(kafka.ErrClosed)
 	}
 	s.mu.Unlock()

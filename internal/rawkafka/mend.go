@@ -43,9 +43,7 @@ func (s *Sender) mend(st *stream) (given []*parcel) {
 	st.refused, st.failure = nil, nil
 	switch {
 	case s.closed && s.run.Err() != nil:
-		if s.transactional() {
-			s.txn.Fail(kafka.ErrClosed)
-		}
+		s.txn.Fail(kafka.ErrClosed)
 		return st.end(kafka.ErrClosed)
 	case p.parts != nil && isAny(err, errsOfRecords...) && !(s.transactional() && s.txn.Aborting):
 		if isAny(err, errMessageTooLarge, errRecordListTooLarge) {

@@ -13,9 +13,6 @@ import (
 	"tributary/internal/kafka"
 )
 
-// longAnswer is how long an answer is where much is moved.
-const longAnswer = 256 << 10
-
 // fetchVersion is the newest that names topics; newer ones want their ids.
 const fetchVersion = 12
 
@@ -79,7 +76,7 @@ func (p *puller) Pull(ctx context.Context, asks []kafka.Ask, wait time.Duration)
 	request := p.request(asks, share, wait)
 	var held *buffer
 	answer, err := p.conn.roundTrip(ctx, request, p.cfg.Consumer.FetchMaxWait, func(size int) []byte {
-		if size >= longAnswer {
+		if size >= piece { // much is moved
 			awake.Keep()
 		}
 		p.memory.giveBack(share)
