@@ -69,6 +69,8 @@ func fileConnectorsGoFromJavaToTributaryAndBack(t *testing.T, p *pair) {
 	onJava := &api.Client{BaseURL: java.URL()}
 	add()
 	create(onJava, "files-in", source(in, "files-by-java"))
+	// The sink's consumers have the broker create topics that they do not find: the connector's settings come first.
+	dst.AwaitRecords("files-by-java", lines, patience)
 	create(onJava, "files-out", map[string]string{"connector.class": fileSink, "file": out, "topics": "files-by-java", "tasks.max": "2"})
 	dst.CreateTopic("poison", 1, nil)
 	create(onJava, "files-poison", map[string]string{
