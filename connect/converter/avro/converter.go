@@ -125,7 +125,7 @@ func (c *Converter) FromConnectData(topic string, _ []connect.Header, schema *co
 	if schema == nil && !isAnything(n) {
 		err = fmt.Errorf("the value has no schema, and cannot be written as %s", n.fullName())
 	} else {
-		b, err = appendValue(b, n, schema, value)
+		b, err = appendWhole(b, n, schema, value)
 	}
 	if err != nil {
 		return nil, registry.Failure(what, err)
@@ -180,7 +180,7 @@ func (c *Converter) read(topic string, data []byte) (*connect.Schema, any, error
 	if err != nil {
 		return nil, nil, err
 	}
-	v, err := newReader(rest).value(as.node, as.schema)
+	v, err := readWhole(rest, as.node, as.schema)
 	return as.schema, v, err
 }
 

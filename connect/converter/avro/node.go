@@ -85,6 +85,12 @@ func (n *node) nullBranch() int {
 	return -1
 }
 
+// isChoice is true for a union of which values are of several types. One of a type and null
+// is but optional, one of a single type is that type.
+func (n *node) isChoice() bool {
+	return len(n.branches) > 2 || len(n.branches) == 2 && n.nullBranch() < 0
+}
+
 // primitive holds the types that are a bare name in JSON.
 var primitive = map[kind]bool{null: true, boolean: true, integer: true, long: true, float: true, double: true, bytes: true, text: true}
 

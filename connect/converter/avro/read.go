@@ -50,6 +50,14 @@ func logicalOf(s *connect.Schema, value any) (any, error) {
 	return value, nil
 }
 
+// readWhole is the inverse of appendWhole.
+func readWhole(data []byte, n *node, s *connect.Schema) (any, error) {
+	if n.kind == bytes {
+		return logicalOf(s, append([]byte{}, data...))
+	}
+	return newReader(data).value(n, s)
+}
+
 // value reads a value of n, of which s is the Connect schema; nil is schemaless.
 func (r *reader) value(n *node, s *connect.Schema) (any, error) {
 	if s == nil {
@@ -64,7 +72,7 @@ func (r *reader) value(n *node, s *connect.Schema) (any, error) {
 		switch {
 		case b.kind == null:
 			return nil, nil
-		case len(n.branches) != 2 || n.nullBranch() < 0: // others are but optional
+		case n.isChoice():
 			return r.branch(n, i, s)
 		}
 		n = b
@@ -454,12 +462,16 @@ func listPreset(n *node, s *connect.Schema, list []any, wrong func() error) (any
 }
 
 // inOptional is the other branch of a union with null, which is what Connect's default
-// inside a container is written as; other schemas as they are.
+// inside a container is written as, and the branch of a union with one alone; other schemas
+// as they are.
 func inOptional(n *node) *node {
-	if n.kind == union && len(n.branches) == 2 && n.nullBranch() >= 0 {
-		return n.branches[1-n.nullBranch()]
+	switch {
+	case n.kind != union || n.isChoice():
+		return n
+	case len(n.branches) == 1:
+		return n.branches[0]
 	}
-	return n
+	return n.branches[1-n.nullBranch()]
 }
 
 func objectPreset(n *node, s *connect.Schema, p javajson.Members, wrong func() error) (any, error) {
@@ -477,7 +489,11 @@ func objectPreset(n *node, s *connect.Schema, p javajson.Members, wrong func() e
 	case record:
 		out := connect.NewStruct(s)
 		for i := range n.fields {
-			v, err := presetOf(inOptional(n.fields[i].node), s.Fields[i].Schema, p.Get(n.fields[i].name))
+			own, has := p.Find(n.fields[i].name)
+			v, err := s.Fields[i].Schema.Default, error(nil)
+			if has {
+				v, err = presetOf(inOptional(n.fields[i].node), s.Fields[i].Schema, own)
+			}
 			if err == nil {
 				err = out.PutAt(i, v)
 			}

@@ -36,10 +36,10 @@ func (r *schemaReader) schema(n *node) (*connect.Schema, error) {
 // of returns the schema of n; f is the record's field that n is the type of, version the
 // one that counts where n has none of its own, 0 being none.
 func (r *schemaReader) of(n *node, f *field, version int) (*connect.Schema, error) {
-	if n.kind == union && len(n.branches) == 2 && n.nullBranch() >= 0 {
-		s, err := r.of(n.branches[1-n.nullBranch()], nil, 0)
-		if err != nil {
-			return nil, err
+	if n.kind == union && !n.isChoice() {
+		s, err := r.of(inOptional(n), nil, 0)
+		if err != nil || len(n.branches) == 1 {
+			return s, err
 		}
 		return s.AsOptional(), nil
 	}
@@ -250,9 +250,7 @@ func (r *schemaReader) annotate(s *connect.Schema, n *node, f *field, version in
 	if err := r.parameters(s, n); err != nil {
 		return err
 	}
-	if err := r.preset(s, n, f); err != nil {
-		return err
-	}
+	r.preset(s, n, f)
 	return setName(s, n)
 }
 
@@ -282,7 +280,9 @@ func (r *schemaReader) parameters(s *connect.Schema, n *node) error {
 	return nil
 }
 
-func (r *schemaReader) preset(s *connect.Schema, n *node, f *field) error {
+// preset adds the default. One that is none of the type is ignored, as Java does: registries hold
+// such schemas, because libraries have not always looked at defaults.
+func (r *schemaReader) preset(s *connect.Schema, n *node, f *field) {
 	preset, has := n.props.Find(connectPreset)
 	if f != nil && f.hasAny {
 		if !has {
@@ -291,14 +291,11 @@ func (r *schemaReader) preset(s *connect.Schema, n *node, f *field) error {
 		preset = f.preset
 	}
 	if preset == nil {
-		return nil
+		return
 	}
-	v, err := presetOf(n, s, preset)
-	if err != nil {
-		return dataError("Invalid default value", err)
+	if v, err := presetOf(n, s, preset); err == nil {
+		s.Default = v
 	}
-	s.Default = v
-	return nil
 }
 
 func setName(s *connect.Schema, n *node) error {

@@ -45,6 +45,23 @@ func physical(s *connect.Schema, value any) (any, error) {
 	return value, nil
 }
 
+// appendWhole is appendValue for all that a record has as its key or value. Bytes alone stand
+// there as they are, without their length: so Confluent's serializer writes them.
+func appendWhole(b []byte, n *node, s *connect.Schema, value any) ([]byte, error) {
+	if n.kind != bytes {
+		return appendValue(b, n, s, value)
+	}
+	own, err := physical(s, value)
+	if err != nil {
+		return nil, err
+	}
+	data, ok := own.([]byte)
+	if !ok {
+		return nil, wrongType(s, value)
+	}
+	return append(b, data...), nil
+}
+
 // appendValue appends the binary form of a value of the schema s by the Avro schema n. n
 // is the one that was made of s, or one that the settings asked for instead.
 func appendValue(b []byte, n *node, s *connect.Schema, value any) ([]byte, error) {
