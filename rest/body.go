@@ -113,7 +113,14 @@ type bodyReader struct {
 	body  []byte
 	dec   *json.Decoder
 	chain []string
+	// empty says that there is nothing but blanks; depth is how many brackets are open.
+	empty bool
+	depth int
 }
+
+// maxDepth is how deeply a body may nest, as by Jackson: the readers of values call themselves, and a goroutine whose
+// stack overflows ends the process.
+const maxDepth = 1000
 
 // token is one token and where it starts.
 type token struct {
@@ -124,7 +131,7 @@ type token struct {
 func (t token) isNull() bool { return t.value == nil }
 
 func newBodyReader(body []byte) *bodyReader {
-	r := &bodyReader{body: body, dec: json.NewDecoder(bytes.NewReader(body))}
+	r := &bodyReader{body: body, dec: json.NewDecoder(bytes.NewReader(body)), empty: len(bytes.TrimSpace(body)) == 0}
 	r.dec.UseNumber()
 	return r
 }
@@ -137,7 +144,7 @@ func (r *bodyReader) enter(reference string) (leave func()) {
 }
 
 func (r *bodyReader) next() (token, error) {
-	if len(bytes.TrimSpace(r.body)) == 0 {
+	if r.empty {
 		return token{}, errNoBody
 	}
 	start := int(r.dec.InputOffset())
@@ -147,6 +154,14 @@ func (r *bodyReader) next() (token, error) {
 	value, err := r.dec.Token()
 	if err != nil {
 		return token{}, r.syntaxError()
+	}
+	switch value {
+	case json.Delim('{'), json.Delim('['):
+		if r.depth++; r.depth > maxDepth {
+			return token{}, r.fail(start, fmt.Sprintf("Document nesting depth (%d) exceeds the maximum allowed (%d, from `StreamReadConstraints.getMaxNestingDepth()`)", r.depth, maxDepth))
+		}
+	case json.Delim('}'), json.Delim(']'):
+		r.depth--
 	}
 	return token{value, start}, nil
 }

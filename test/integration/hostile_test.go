@@ -262,6 +262,7 @@ func deepJSON(t *testing.T, host string) {
 			"arrays in a value": `{"name":"x","config":{"a":` + strings.Repeat("[", depth/2),
 			"objects":           strings.Repeat(`{"a":`, depth/4),
 			"offsets":           `{"offsets":[{"partition":` + strings.Repeat(`{"a":`, depth/4),
+			"offsets of arrays": `{"offsets":[{"partition":{"a":` + strings.Repeat("[", 2*depth-100),
 		} {
 			method, path, _ := strings.Cut(path, " ")
 			request, err := http.NewRequestWithContext(t.Context(), method, "http://"+host+path, strings.NewReader(body))
