@@ -145,6 +145,7 @@ func delayedMirrorsAreRestarted(t *testing.T, f *faults) {
 	f.resume(names...)
 	for _, name := range names {
 		f.dst.AwaitRecords(name+".waiting", 1, patience) // some are through, and others wait
+		f.w.awaitRunning(name, 1)                        // some may have been through before the stop, which has taken the task away
 	}
 	produce()
 	for _, name := range names {
