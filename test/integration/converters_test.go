@@ -155,7 +155,8 @@ func TestAMirrorConvertsBetweenFormats(t *testing.T) {
 	}
 	w.API().Create("avro", with(map[string]string{"source.cluster.alias": "wrapped", "value.converter": "AvroConverter", "value.converter.schema.registry.url": registry.URL()}))
 	got = target.AwaitRecords("wrapped.orders", 2, cluster.Patience)[0]
-	requireEqual(t, "bytes within Avro", "\x00\x00\x00\x00\x02\x12\x00\x00\x00\x00\x01\x04eu\x0a", string(got[0].Value))
+	// Confluent's serializer writes bytes that stand alone without their length.
+	requireEqual(t, "bytes within Avro", "\x00\x00\x00\x00\x02\x00\x00\x00\x00\x01\x04eu\x0a", string(got[0].Value))
 	registered, _ := registry.GetSchema("wrapped.orders-value", 1)
 	requireEqual(t, "schema", `"bytes"`, registered.Schema.Schema)
 	// A mirror says that its values are never null, as Java's does; converters that look at schemas refuse a tombstone.

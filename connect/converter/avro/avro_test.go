@@ -358,6 +358,13 @@ func TestAValueOfBytesAloneStandsAsItIs(t *testing.T) {
 	}
 }
 
+func TestANullIsNoValueOfBytesAlone(t *testing.T) {
+	c := newConverter(t, fakeregistry.Start(t))
+	if data, err := c.FromConnectData("t", nil, connect.BytesSchema, nil); err == nil || !strings.Contains(err.Error(), "Found null value for non-optional schema") {
+		t.Errorf("got %q, %v", data, err)
+	}
+}
+
 func decimalOf(t *testing.T, text string) connect.Decimal {
 	t.Helper()
 	d, err := connect.ParseDecimal(text)

@@ -48,7 +48,7 @@ func physical(s *connect.Schema, value any) (any, error) {
 // appendWhole is appendValue for all that a record has as its key or value. Bytes alone stand
 // there as they are, without their length: so Confluent's serializer writes them.
 func appendWhole(b []byte, n *node, s *connect.Schema, value any) ([]byte, error) {
-	if n.kind != bytes {
+	if n.kind != bytes || s == nil || value == nil {
 		return appendValue(b, n, s, value)
 	}
 	own, err := physical(s, value)
