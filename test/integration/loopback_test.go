@@ -18,7 +18,7 @@ func TestTheDedicatedModeIsOnLoopbackUnlessToldOtherwise(t *testing.T) {
 	source, target := startPair(t, nil)
 	untold := cluster.Spawn(t, cluster.MirrorMaker, twoLines(source, target))
 	// The port may be another's, which is said.
-	public := regexp.MustCompile(`REST server listening listener=http://127\.0\.0\.1:8083 address=127\.0\.0\.1:8083|WARN .*8083.*taken`)
+	public := regexp.MustCompile(`REST server listening listener=http://127\.0\.0\.1:8083 address=127\.0\.0\.1:8083|WARN .*taken.*listener=http://127\.0\.0\.1:8083`)
 	kafkatest.Await(t, cluster.Patience, "a word about the usual port", func() (bool, string) {
 		lines := untold.Log.Lines()
 		return slices.ContainsFunc(lines, public.MatchString), ""
