@@ -182,19 +182,12 @@ func (r *bodyReader) nothingMore() error {
 
 // skip passes over one value of any kind.
 func (r *bodyReader) skip() error {
-	depth := 0
+	around := r.depth
 	for {
-		t, err := r.next()
-		if err != nil {
+		if _, err := r.next(); err != nil {
 			return err
 		}
-		switch t.value {
-		case json.Delim('{'), json.Delim('['):
-			depth++
-		case json.Delim('}'), json.Delim(']'):
-			depth--
-		}
-		if depth == 0 {
+		if r.depth == around {
 			return nil
 		}
 	}

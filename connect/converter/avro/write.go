@@ -48,18 +48,14 @@ func physical(s *connect.Schema, value any) (any, error) {
 // appendWhole is appendValue for all that a record has as its key or value. Bytes alone stand
 // there as they are, without their length: so Confluent's serializer writes them.
 func appendWhole(b []byte, n *node, s *connect.Schema, value any) ([]byte, error) {
-	if n.kind != bytes || s == nil || value == nil {
-		return appendValue(b, n, s, value)
+	if n.kind == bytes {
+		if own, err := physical(s, value); err == nil {
+			if data, ok := own.([]byte); ok {
+				return append(b, data...), nil
+			}
+		}
 	}
-	own, err := physical(s, value)
-	if err != nil {
-		return nil, err
-	}
-	data, ok := own.([]byte)
-	if !ok {
-		return nil, wrongType(s, value)
-	}
-	return append(b, data...), nil
+	return appendValue(b, n, s, value)
 }
 
 // appendValue appends the binary form of a value of the schema s by the Avro schema n. n
