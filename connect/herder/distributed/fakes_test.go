@@ -276,17 +276,20 @@ type runner struct {
 	committed int
 	// fenced is called by FenceTasks; nil succeeds.
 	fenced func(ctx context.Context) error
-	// preflights awaits the tasks that are about to start.
+	// preflights awaits the tasks that are about to start; ctx ends when the runner stops,
+	// and they with it.
 	preflights sync.WaitGroup
+	ctx        context.Context
+	cancel     context.CancelFunc
 }
 
 // StartExactlyOnceTask starts the task once the herder lets it.
 func (r *runner) StartExactlyOnceTask(id connect.TaskID, connectorConfig, config map[string]string, target storage.TargetState, count int, herder worker.ExactlyOnce) error {
 	r.preflights.Go(func() {
-		err := herder.Fence(context.Background())
+		err := herder.Fence(r.ctx)
 		if err == nil {
 			r.ledger.note("%s init %s-%d", r.name, id.Connector, id.Task)
-			err = herder.Confirm(context.Background())
+			err = herder.Confirm(r.ctx)
 		}
 		if err != nil {
 			r.ledger.note("%s fail %s-%d: %v", r.name, id.Connector, id.Task, err)
@@ -446,6 +449,7 @@ func (r *runner) Replication(connector string) (out []worker.InstanceReplication
 }
 
 func (r *runner) Stop(ctx context.Context) error {
+	r.cancel()
 	r.mu.Lock()
 	var tasks []connect.TaskID
 	var connectors []string
@@ -556,6 +560,7 @@ func (c *cluster) start(name string, change func(*Options, *runner)) *Herder {
 		c.t.Fatal(err)
 	}
 	r := &runner{name: name, ledger: c.ledger, configs: map[string]map[string]string{}, tasks: map[connect.TaskID]bool{}, targets: map[string]storage.TargetState{}}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
 	opts := Options{
 		WorkerID: name, ClusterID: func() string { return "test" },
 		Configs:  memstore.NewConfigStore(c.configs, false, log),

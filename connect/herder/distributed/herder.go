@@ -140,8 +140,8 @@ type Herder struct {
 	// ready is closed when the first round was settled.
 	ready     chan struct{}
 	readyOnce sync.Once
-	// background is awaited at the end: everything that the loop started.
-	background sync.WaitGroup
+	// background is awaited at the end: everything that the loop and requests started.
+	background background
 	runCtx     context.Context
 	view       atomic.Pointer[view]
 	restarts   autoRestarts
@@ -262,7 +262,7 @@ func (h *Herder) Run(ctx context.Context) error {
 	done()
 	cancel()
 	serving.Wait()
-	h.background.Wait()
+	h.background.end()
 	h.log.Info("Herder stopped")
 	return nil
 }
@@ -328,9 +328,35 @@ func (h *Herder) halt() {
 }
 
 // goBackground runs f on a goroutine that the herder's end awaits. ctx ends with the
-// herder.
+// herder. Once the herder has come to that, f does not run: what waits for f has to look
+// at h.ended as well.
 func (h *Herder) goBackground(f func(ctx context.Context)) {
 	h.background.Go(func() { f(h.runCtx) })
+}
+
+// background is goroutines that are awaited once and for all. Requests begin some at any
+// time, even while the herder ends, which a WaitGroup alone does not bear.
+type background struct {
+	mu    sync.Mutex
+	ended bool
+	group sync.WaitGroup
+}
+
+// Go runs f on a goroutine of its own, unless the end has begun.
+func (b *background) Go(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.ended {
+		b.group.Go(f)
+	}
+}
+
+// end lets nothing more begin, and returns when all that did is over.
+func (b *background) end() {
+	b.mu.Lock()
+	b.ended = true
+	b.mu.Unlock()
+	b.group.Wait()
 }
 
 // snapshot is what the config topic says now.
