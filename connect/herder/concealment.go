@@ -13,11 +13,11 @@ import (
 // by their type.
 type concealment struct {
 	written map[string]string // by key: the value with its references
-	texts   provider.Concealment
+	texts   *provider.Concealment
 }
 
 func newConcealment(written, resolved map[string]*string) concealment {
-	c := concealment{written: map[string]string{}}
+	c := concealment{written: map[string]string{}, texts: &provider.Concealment{}}
 	values := map[string]string{}
 	for key, value := range resolved {
 		before := deref(written[key])

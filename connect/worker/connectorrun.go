@@ -37,6 +37,8 @@ type connectorRun struct {
 	// replicates is set once the plugin is built.
 	replicates replicates
 	offsets    *offsetAccess
+	// concealment is for all that the connector says: it may quote its configuration.
+	concealment *provider.Concealment
 
 	mu          sync.Mutex
 	target      *storage.TargetState // the newest that was not acted on
@@ -55,8 +57,6 @@ type connectorRun struct {
 	running  bool            // Start returned nil and Stop was not called since
 	startCtx context.Context // Start's, the last one
 	version  string
-	// concealment is for errors that may quote the configuration.
-	concealment provider.Concealment
 }
 
 type configsCall struct {
@@ -72,10 +72,11 @@ type configsReply struct {
 func newConnectorRun(w *Worker, name string, raw map[string]string) *connectorRun {
 	c := &connectorRun{
 		life: newLife(), worker: w, name: name, raw: raw,
-		logger: w.logger.With("connector", name),
-		scope:  connectorScope(&w.options, name),
-		wake:   make(chan struct{}, 1), offsets: newOffsetAccess(&w.options),
+		scope: connectorScope(&w.options, name),
+		wake:  make(chan struct{}, 1), offsets: newOffsetAccess(&w.options), concealment: w.newConcealment(),
 	}
+	c.logger = c.concealment.Logger(w.logger.With("connector", name))
+	c.replicates.concealment = c.concealment
 	c.reports.metrics = newInstanceMetrics(c.scope, "connector_metrics", w.metrics.connectors)
 	c.reports.report = func(state storage.State, trace string) {
 		version := ""
@@ -91,7 +92,7 @@ func (c *connectorRun) run() {
 	defer close(c.ended)
 	defer c.scope.close()
 	defer c.offsets.close()
-	if err := c.concealment.Error(guard(c.build)); err != nil {
+	if err := guard(c.build); err != nil {
 		c.fail(err)
 	}
 	for {
@@ -110,7 +111,7 @@ func (c *connectorRun) run() {
 		}
 		for _, call := range calls {
 			configs, err := c.makeTaskConfigs(call.ctx)
-			call.reply <- configsReply{configs, err}
+			call.reply <- configsReply{configs, c.concealment.Error(err)}
 		}
 	}
 }
@@ -175,7 +176,7 @@ func (c *connectorRun) build() error {
 	c.version = versionOf(instance, p)
 	c.scope.pluginTexts("connector_metrics", "connector", p.Class, c.version)
 	c.scope.text("connector_metrics", "connector_type", "1 for the kind of the connector.", string(p.Kind))
-	c.offsets.describe(OffsetStoreSpec{Connector: c.name, ClientID: c.name, Config: config})
+	c.offsets.describe(OffsetStoreSpec{Connector: c.name, ClientID: c.name, Config: config, Concealment: c.concealment})
 	c.replicates.set(instance)
 	return nil
 }
@@ -226,7 +227,7 @@ func (c *connectorRun) start() {
 		c.phase = initial
 	}
 	if c.instance == nil { // it failed before there was one, and was stopped
-		if err := c.concealment.Error(guard(c.build)); err != nil {
+		if err := guard(c.build); err != nil {
 			c.fail(err)
 			return
 		}
@@ -241,7 +242,7 @@ func (c *connectorRun) start() {
 		cancel()
 		return
 	}
-	err := c.concealment.Error(guard(func() error { return c.instance.Start(ctx, (*connectorContext)(c), maps.Clone(c.config)) }))
+	err := guard(func() error { return c.instance.Start(ctx, (*connectorContext)(c), maps.Clone(c.config)) })
 	switch {
 	case err == nil:
 		c.running, c.phase = true, started
@@ -290,6 +291,7 @@ func (c *connectorRun) stopPlugin() error {
 // fail makes the connector FAILED; only the first failure is reported. The plugin is
 // stopped when the connector is: what it still does may explain the failure.
 func (c *connectorRun) fail(err error) {
+	err = c.concealment.Error(err)
 	if c.phase == failed {
 		c.logger.Error("The connector failed again", "error", err)
 		return
@@ -310,7 +312,7 @@ func (c *connectorRun) shutdown() {
 	}
 	if err := c.stopPlugin(); err != nil {
 		c.logger.Error("The connector failed to stop", "error", err)
-		c.reports.is(storage.StateFailed, trace(err))
+		c.reports.is(storage.StateFailed, trace(c.concealment.Error(err)))
 		return
 	}
 	c.reports.is(storage.StateUnassigned, "")
@@ -391,7 +393,7 @@ func (c *connectorContext) RequestTaskReconfiguration() {
 // RequestStop implements connect.Stopper.
 func (c *connectorContext) RequestStop(reason string) {
 	if c.ctx.Err() == nil {
-		c.reports.unlessCut(func() { c.worker.options.Listener.StopRequested(c.name, reason) })
+		c.reports.unlessCut(func() { c.worker.options.Listener.StopRequested(c.name, c.concealment.Text(reason)) })
 	}
 }
 

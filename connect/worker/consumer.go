@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"tributary/connect"
+	"tributary/connect/provider"
 	"tributary/internal/kafka"
 )
 
@@ -32,6 +33,8 @@ type ConsumerSpec struct {
 	// references resolved.
 	Overrides    map[string]string
 	Subscription kafka.Subscription
+	// Concealment is ProducerSpec's.
+	Concealment *provider.Concealment
 }
 
 // ConsumerFactory makes the consumer of a sink task, without waiting for the cluster. An
@@ -53,6 +56,8 @@ type AdminSpec struct {
 	Task      connect.TaskID
 	ClientID  string
 	Overrides map[string]string
+	// Concealment is ProducerSpec's.
+	Concealment *provider.Concealment
 }
 
 // AdminFactory makes the admin client of a task, without waiting for the cluster.

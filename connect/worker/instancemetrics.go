@@ -143,12 +143,12 @@ func (t *taskRun) showPlugins(values connect.Values) {
 	predicates := map[string]bool{} // several transformations may share one
 	for _, alias := range values.List("transforms") {
 		if p, err := registry.Find(t.connectorConfig["transforms."+alias+".type"], plugin.Transformation); err == nil {
-			t.scope.aliasTexts("connector_transform_metrics", "transform", alias, p.Class, p.Version)
+			t.scope.aliasTexts("connector_transform_metrics", "transform", t.concealment.Text(alias), p.Class, p.Version)
 		}
 		predicate := t.connectorConfig["transforms."+alias+".predicate"]
 		if p, err := registry.Find(t.connectorConfig["predicates."+predicate+".type"], plugin.Predicate); err == nil && !predicates[predicate] {
 			predicates[predicate] = true
-			t.scope.aliasTexts("connector_predicate_metrics", "predicate", predicate, p.Class, p.Version)
+			t.scope.aliasTexts("connector_predicate_metrics", "predicate", t.concealment.Text(predicate), p.Class, p.Version)
 		}
 	}
 }

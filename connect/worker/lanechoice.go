@@ -89,6 +89,7 @@ func (t *taskRun) chooseLane(values connect.Values) {
 	}
 	var reason string
 	t.lane, reason = chooseLane(f)
+	reason = t.concealment.Text(reason)
 	if !able {
 		return // there was never a choice
 	}

@@ -95,13 +95,15 @@ func (w *Worker) FenceTasks(ctx context.Context, connector string, config map[st
 	for i := range ids {
 		ids[i] = TransactionalID(w.options.Config.Properties["group.id"], connect.TaskID{Connector: connector, Task: i})
 	}
+	concealment := w.newConcealment()
+	concealment.Add(config, resolved)
 	failed, err := w.options.Fence(ctx, connector, resolved, ids)
 	if err != nil {
-		return err
+		return concealment.Error(err)
 	}
 	var errs *multierror.Error
 	for _, id := range slices.Sorted(maps.Keys(failed)) {
-		errs = multierror.Append(errs, failed[id])
+		errs = multierror.Append(errs, concealment.Error(failed[id]))
 	}
 	return errs.ErrorOrNil()
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"tributary/connect"
+	"tributary/connect/provider"
 	"tributary/storage"
 )
 
@@ -24,6 +25,8 @@ type OffsetStoreSpec struct {
 	ClientID string
 	// Config is the connector's configuration, references resolved.
 	Config map[string]string
+	// Concealment is for what the store's clients log; nil conceals nothing.
+	Concealment *provider.Concealment
 }
 
 // offsetAccess opens an instance's offset store when it is first needed.

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"tributary/connect"
+	"tributary/connect/provider"
 	"tributary/internal/kafka"
 )
 
@@ -36,6 +37,8 @@ type ProducerSpec struct {
 	TransactionalID string
 	// Batches asks for a producer that takes whole batches (kafka.Record.Batch).
 	Batches bool
+	// Concealment is for what the client logs; nil conceals nothing.
+	Concealment *provider.Concealment
 }
 
 // ProducerFactory makes the producer of a task. It may wait for the cluster as long

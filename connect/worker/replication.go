@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"tributary/connect"
+	"tributary/connect/provider"
 )
 
 // InstanceReplication is what one instance that runs here says of its replication.
@@ -43,7 +44,8 @@ func (w *Worker) Replication(connector string) []InstanceReplication {
 // replicates is the plugin of one instance as far as it reports its replication. The
 // instance's goroutine sets it, others ask.
 type replicates struct {
-	plugin atomic.Pointer[connect.ReplicationReporter]
+	plugin      atomic.Pointer[connect.ReplicationReporter]
+	concealment *provider.Concealment
 }
 
 func (r *replicates) set(instance any) {
@@ -66,5 +68,20 @@ func (r *replicates) report(to []InstanceReplication, task int) []InstanceReplic
 	if err != nil {
 		report = connect.Replication{Troubles: []string{"The report of its replication failed: " + err.Error()}}
 	}
+	r.conceal(&report)
 	return append(to, InstanceReplication{Task: task, Report: report})
+}
+
+// conceal goes over the sentences of a report.
+func (r *replicates) conceal(report *connect.Replication) {
+	for i := range report.UnmovableGroups {
+		report.UnmovableGroups[i].Reason = r.concealment.Text(report.UnmovableGroups[i].Reason)
+	}
+	for i := range report.Troubles {
+		report.Troubles[i] = r.concealment.Text(report.Troubles[i])
+	}
+	for i := range report.Partitions {
+		p := &report.Partitions[i]
+		p.LaneReason, p.LastError = r.concealment.Text(p.LaneReason), r.concealment.Text(p.LastError)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"tributary/connect"
+	"tributary/connect/provider"
 	"tributary/internal/kafka"
 )
 
@@ -82,7 +83,7 @@ func (e *sinkErrors) open(ctx, hard context.Context) error {
 	spec := ProducerSpec{
 		Task:      t.id,
 		ClientID:  fmt.Sprintf("connector-dlq-producer-%s-%d", t.id.Connector, t.id.Task),
-		Overrides: withPrefix(t.connectorConfig, "producer.override."),
+		Overrides: withPrefix(t.connectorConfig, "producer.override."), Concealment: t.concealment,
 	}
 	return untilOpen(ctx, t.logger, "The producer of the dead letter queue", func() (err error) {
 		e.producer, err = t.worker.options.Producers(ctx, spec)
@@ -95,7 +96,7 @@ func (e *sinkErrors) createQueue(ctx context.Context) error {
 	admin, err := t.worker.options.Admins(AdminSpec{
 		Task:      t.id,
 		ClientID:  fmt.Sprintf("connector-dlq-adminclient-%s-%d", t.id.Connector, t.id.Task),
-		Overrides: withPrefix(t.connectorConfig, "admin.override."),
+		Overrides: withPrefix(t.connectorConfig, "admin.override."), Concealment: t.concealment,
 	})
 	if err != nil {
 		return err
@@ -129,7 +130,7 @@ func (e *sinkErrors) send(at failurePoint, cause error) *letter {
 		Key: in.Key, Value: in.Value, Headers: slices.Clone(in.Headers),
 	}
 	if e.headers {
-		out.Headers = append(out.Headers, errorHeaders(t.id, at, cause)...)
+		out.Headers = append(out.Headers, errorHeaders(t.id, at, cause, t.concealment)...)
 	}
 	l := &letter{done: make(chan struct{}), reported: at.stage == stageTaskPut}
 	from := connect.TopicPartition{Topic: in.Topic, Partition: in.Partition}
@@ -255,7 +256,7 @@ func (e *sinkErrors) close(ctx context.Context) {
 }
 
 // errorHeaders say what became of a record, by Java's names and in Java's order.
-func errorHeaders(id connect.TaskID, at failurePoint, cause error) []kafka.Header {
+func errorHeaders(id connect.TaskID, at failurePoint, cause error, concealment *provider.Concealment) []kafka.Header {
 	const prefix = "__connect.errors."
 	text := func(name, value string) kafka.Header {
 		return kafka.Header{Key: prefix + name, Value: []byte(value)}
@@ -270,7 +271,7 @@ func errorHeaders(id connect.TaskID, at failurePoint, cause error) []kafka.Heade
 		text("stage", string(at.stage)),
 		text("class.name", at.class),
 		text("exception.class.name", javaClass(cause)),
-		text("exception.message", javaMessage(cause)),
-		text("exception.stacktrace", javaTrace(at, cause)),
+		text("exception.message", concealment.Text(javaMessage(cause))),
+		text("exception.stacktrace", concealment.Text(javaTrace(at, cause))),
 	}
 }

@@ -77,7 +77,7 @@ func (s *sinkLane) begin() error {
 		ClientID:     fmt.Sprintf("connector-consumer-%s-%d", t.id.Connector, t.id.Task),
 		GroupID:      SinkGroupID(t.id.Connector),
 		Overrides:    withPrefix(t.connectorConfig, "consumer.override."),
-		Subscription: subscription,
+		Subscription: subscription, Concealment: t.concealment,
 	}, s)
 	if err != nil {
 		return fmt.Errorf("the consumer cannot be created: %w", err)

@@ -30,6 +30,8 @@ type taskRun struct {
 	live         *liveKeys
 	// replicates is set once the plugin is built.
 	replicates replicates
+	// concealment is for all that the task and its plugins say: they may quote the configuration.
+	concealment *provider.Concealment
 
 	mu         sync.Mutex
 	target     storage.TargetState
@@ -40,9 +42,8 @@ type taskRun struct {
 
 	// run's own:
 	task            connect.SourceTask
-	config          map[string]string    // the task's, references resolved
-	connectorConfig map[string]string    // likewise
-	concealment     provider.Concealment // for errors that may quote them
+	config          map[string]string // the task's, references resolved
+	connectorConfig map[string]string // likewise
 	version         string
 	pipeline        *pipeline
 	lane            lane // of a source task
@@ -60,11 +61,12 @@ func newTaskRun(w *Worker, id connect.TaskID, rawConnector, rawTask map[string]s
 	t := &taskRun{
 		life: newLife(), worker: w, id: id,
 		rawConnector: rawConnector, rawTask: rawTask, taskCount: taskCount,
-		logger:  w.logger.With("connector", id.Connector, "task", id.Task),
 		scope:   taskScope(&w.options, id),
 		offsets: newOffsetAccess(&w.options),
-		changed: make(chan struct{}),
+		changed: make(chan struct{}), concealment: w.newConcealment(),
 	}
+	t.logger = t.concealment.Logger(w.logger.With("connector", id.Connector, "task", id.Task))
+	t.replicates.concealment = t.concealment
 	t.live = &liveKeys{t: t, config: rawConnector, tasks: taskCount}
 	t.reports.metrics = newInstanceMetrics(t.scope, "connector_task_metrics", w.metrics.tasks)
 	t.reports.metrics.showRatios()
@@ -149,7 +151,7 @@ func (t *taskRun) work() error {
 	if t.sink != nil {
 		begin, loop = t.sink.begin, t.sink.loop
 	}
-	if err := t.concealment.Error(begin()); err != nil {
+	if err := begin(); err != nil {
 		return err
 	}
 	t.reports.is(storage.StateRunning, "")
@@ -187,6 +189,7 @@ func (t *taskRun) judge(err error) (failed bool) {
 }
 
 func (t *taskRun) fail(err error) {
+	err = t.concealment.Error(err)
 	t.logger.Error("The task failed; it has to be restarted", "error", err)
 	t.reports.is(storage.StateFailed, trace(err))
 }
@@ -295,7 +298,7 @@ func (t *taskRun) buildSource(connector connect.SourceConnector, p plugin.Plugin
 	}
 	t.chooseLane(values)
 	t.boundary = newBoundary(config, values, connector, o.Config.FlushInterval)
-	t.offsets.describe(OffsetStoreSpec{Connector: t.id.Connector, ClientID: fmt.Sprintf("%s-%d", t.id.Connector, t.id.Task), Config: config})
+	t.offsets.describe(OffsetStoreSpec{Connector: t.id.Connector, ClientID: fmt.Sprintf("%s-%d", t.id.Connector, t.id.Task), Config: config, Concealment: t.concealment})
 	return nil
 }
 
@@ -306,7 +309,7 @@ func (t *taskRun) buildOutlet(store storage.OffsetStore) outlet {
 		Task:      t.id,
 		ClientID:  fmt.Sprintf("connector-producer-%s-%d", t.id.Connector, t.id.Task),
 		Overrides: withPrefix(t.connectorConfig, "producer.override."),
-		Batches:   t.lane == rawLane,
+		Batches:   t.lane == rawLane, Concealment: t.concealment,
 	}
 	fail := func(err error) { t.end(err) }
 	if t.exactlyOnce != nil {

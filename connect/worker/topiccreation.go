@@ -146,7 +146,7 @@ func (t *taskRun) newTopicCreation(values connect.Values) (*topicCreation, error
 	spec := AdminSpec{
 		Task:      t.id,
 		ClientID:  fmt.Sprintf("connector-adminclient-%s-%d", t.id.Connector, t.id.Task),
-		Overrides: withPrefix(t.connectorConfig, "admin.override."),
+		Overrides: withPrefix(t.connectorConfig, "admin.override."), Concealment: t.concealment,
 	}
 	return &topicCreation{
 		groups: groups, logger: t.logger, known: map[string]struct{}{},

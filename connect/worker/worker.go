@@ -15,6 +15,7 @@ import (
 
 	"tributary/connect"
 	"tributary/connect/plugin"
+	"tributary/connect/provider"
 	"tributary/storage"
 )
 
@@ -39,11 +40,21 @@ type Options struct {
 	// Fence is what FenceTasks is done with; required for exactly-once delivery alone.
 	Fence       Fencer
 	Transformer ConfigTransformer
+	// Concealment is what the references in the worker's own configuration stand for; nil if
+	// there are none.
+	Concealment *provider.Concealment
 	// ClusterAway reports whether it is known, and was said, that the worker's cluster
 	// cannot be used; nil is never. What follows from an outage is not told again.
 	ClusterAway func() bool
 	Logger      *slog.Logger
 	Metrics     Metrics
+}
+
+// newConcealment is one for an instance, whose own references are to be added.
+func (w *Worker) newConcealment() *provider.Concealment {
+	c := &provider.Concealment{}
+	c.Include(w.options.Concealment)
+	return c
 }
 
 // unlessAway is the level for a message about what may be the consequence of an outage.
