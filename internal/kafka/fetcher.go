@@ -53,6 +53,8 @@ type part struct {
 	// follower is read from instead of the leader until followUntil, -1 for none (KIP-392).
 	follower    int32
 	followUntil time.Time
+	refusal     error  // of a follower, until the partition is read
+	resets      int    // of the position, until the partition is read
 	round       uint64 // of the reader's last request that asked for it
 	paused      bool
 	held        *Fetched // fetched but paused

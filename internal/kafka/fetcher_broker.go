@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -174,9 +175,13 @@ func (b *brokerFetcher) fetch(next request) {
 func (f *Fetcher) settle(p *part, a *Answer) {
 	switch {
 	case a.Refusal == nil && a.Replica >= 0 && a.Replica != p.node():
+		if p.refusal != nil { // the leader does not know yet
+			f.setProblem(p, p.refusal)
+		}
 		p.follower, p.followUntil = a.Replica, time.Now().Add(f.cfg.MetadataMaxAge)
 		f.broker(a.Replica)
 	case a.Refusal == nil:
+		p.refusal, p.resets = nil, 0
 		f.setProblem(p, a.Err)
 		if a.Err != nil {
 			return
@@ -192,6 +197,11 @@ func (f *Fetcher) settle(p *part, a *Answer) {
 			f.deliver(p, &a.Fetched)
 		}
 	case p.follower >= 0:
+		p.refusal = a.Refusal
+		if errors.Is(a.Refusal, ErrOffsetOutOfRange) {
+			p.refusal = &ServerError{Code: int16(sarama.ErrReplicaNotAvailable), Message: fmt.Sprintf(
+				"broker %d, to which the leader sends the readers of client.rack, does not have the position %d", p.follower, p.next)}
+		}
 		p.follower = -1 // only what the leader says counts
 		f.broker(p.leader)
 	case errors.Is(a.Refusal, ErrOffsetOutOfRange):

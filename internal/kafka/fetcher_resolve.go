@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"time"
+
+	"github.com/IBM/sarama"
 )
 
 // unresolvedParts groups partitions by what is to be looked up for them.
@@ -156,7 +158,9 @@ func (f *Fetcher) setOffsets(want map[TopicPartition]int64, got map[TopicPartiti
 					"auto.offset.reset", f.cfg.Consumer.OffsetReset.Strategy)
 				f.deliver(p, &Fetched{TopicPartition: p.TopicPartition, NextOffset: o.value, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1})
 			}
-			f.setProblem(p, nil)
+			if p.resets < 2 { // else whether it can be read now is not known
+				f.setProblem(p, nil)
+			}
 			f.broker(p.leader)
 		}
 	}
@@ -176,6 +180,10 @@ func (f *Fetcher) outOfRange(p *part) {
 		p.problem = &OffsetOutOfRangeError{p.TopicPartition, p.next}
 		f.deliver(p, &Fetched{TopicPartition: p.TopicPartition, NextOffset: p.next, Err: p.problem})
 		return
+	}
+	if p.resets++; p.resets > 1 {
+		f.setProblem(p, &ServerError{Code: int16(sarama.ErrOffsetNotAvailable), Message: fmt.Sprintf(
+			"the position %d, to which the partition was reset, is out of range as well", p.from)})
 	}
 	wake(f.resolver)
 }
