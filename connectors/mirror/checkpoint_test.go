@@ -340,3 +340,70 @@ func TestAGroupThatNoTaskCanNameIsListed(t *testing.T) {
 	}
 	r.await("a group that is gone not to be listed", func() bool { return len(connector.Replication().UnmovableGroups) == 0 })
 }
+
+func TestAPartitionThatTheTargetDoesNotTellOfHoldsBackNoOther(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, localkafka.Options{}, localkafka.Options{})
+	p.source.CreateTopic("u", 1, nil)
+	p.source.Produce("u", text("x")...)
+	mirrorRecords(t, p)
+	p.target.AwaitRecords("A.u", 1, patience)
+	p.source.CommitOffset("g", "t", 0, 9)
+	p.source.CommitOffset("g", "u", 0, 1)
+	const leaderNotAvailable = 5
+	leaderless := p.b.Fail(localkafka.Fault{API: localkafka.ListOffsets, Code: leaderNotAvailable, Topic: "A.u", Times: -1})
+
+	r := startCheckpoints(t, p, "sync.group.offsets.enabled=true", "sync.group.offsets.interval.seconds=0")
+
+	r.awaitCheckpoints(p, checkpoint("g", 9, 14))
+	r.await("the group's offset on the target", func() bool { return p.target.CommittedOffsets("g")["A.t"][0] == 14 })
+	r.await("the reason for the other partition", func() bool {
+		return strings.Contains(r.unmovable("g"), "A.u-0: its end on the target is not known")
+	})
+	leaderless.Undo()
+	u := checkpoint("g", 1, 1)
+	u.TopicPartition.Topic = "A.u"
+	r.awaitCheckpoints(p, checkpoint("g", 9, 14), u)
+	r.await("the group to be movable", func() bool { return r.unmovable("g") == "" })
+}
+
+func TestAGroupWithoutCoordinatorDoesNotKeepOthersFromBeingFound(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, localkafka.Options{}, localkafka.Options{})
+	mirrorRecords(t, p)
+	p.source.CommitOffset("open", "t", 0, 9)
+	p.source.CommitOffset("stuck", "t", 0, 9)
+	const coordinatorNotAvailable = 15
+	p.a.Fail(localkafka.Fault{API: localkafka.OffsetFetch, Code: coordinatorNotAvailable, Group: "stuck", Times: -1})
+
+	connector := NewCheckpointConnector()
+	r := newRunner(t, p, "MirrorCheckpointConnector", connector)
+	r.start(p.with("emit.checkpoints.interval.seconds=0", "admin.timeout.ms=500"))
+
+	r.awaitCheckpoints(p, checkpoint("open", 9, 14))
+	groups := connector.Replication().UnmovableGroups
+	if len(groups) != 1 || groups[0].Group != "stuck" || !strings.Contains(groups[0].Reason, "its offsets on the source cannot be read") {
+		t.Errorf("groups that cannot be moved: %+v, want the one that is stuck", groups)
+	}
+}
+
+func TestGroupsWithoutCoordinatorOnTheTargetDoNotKeepOthersFromTheirTurn(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, localkafka.Options{}, localkafka.Options{})
+	mirrorRecords(t, p)
+	const coordinatorNotAvailable = 15
+	for i := range requestsAtOnce {
+		group := fmt.Sprintf("stuck-%d", i)
+		p.source.CommitOffset(group, "t", 0, 9)
+		p.target.CommitOffset(group, "A.t", 0, 3)
+		p.b.Fail(localkafka.Fault{API: localkafka.OffsetFetch, Code: coordinatorNotAvailable, Group: group, Times: -1})
+	}
+	p.source.CommitOffset("the-last", "t", 0, 9)
+
+	r := startCheckpoints(t, p, "admin.timeout.ms=500", "sync.group.offsets.enabled=true", "sync.group.offsets.interval.seconds=0")
+
+	r.await("the offset of the group that is not stuck", func() bool { return p.target.CommittedOffsets("the-last")["A.t"][0] == 14 })
+	r.await("the reason for those that are", func() bool {
+		return strings.Contains(r.unmovable("stuck-0"), "its offsets cannot be committed on the target")
+	})
+}

@@ -103,7 +103,7 @@ func (c *CheckpointConnector) run(ctx context.Context) {
 	}
 	s := c.settings
 	topic := internalTopic{s.checkpointsTopic(), "checkpoints cannot be written", checkpointsReplicationFactorKey}
-	look := chore{name: "look for consumer groups", every: s.period(refreshGroups), do: c.look}
+	look := chore{name: "look for consumer groups", every: s.period(refreshGroups), patient: true, do: c.look}
 	if look.every > 0 && !s.given(refreshGroups+intervalSuffix) {
 		look.every, look.gentle = quickGroupLook, true
 	}
@@ -117,7 +117,12 @@ func (c *CheckpointConnector) run(ctx context.Context) {
 // look finds the groups with at least one offset for a topic that the filter takes. A
 // group that cannot be asked about stays what it was.
 func (c *CheckpointConnector) look(ctx context.Context) error {
-	candidates, err := consumerGroups(ctx, c.source.admin)
+	limit := c.settings.millis(adminTimeoutKey)
+	var candidates []string
+	err := runLimited(ctx, limit, func(ctx context.Context) (err error) {
+		candidates, err = consumerGroups(ctx, c.source.admin)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("list consumer groups of cluster %s: %w", c.settings.source, err)
 	}
@@ -126,7 +131,11 @@ func (c *CheckpointConnector) look(ctx context.Context) error {
 	relevant := make([]bool, len(candidates))
 	known := func(g string) bool { _, found := slices.BinarySearch(c.known, g); return found }
 	forEach(ctx, candidates, func(ctx context.Context, i int, group string) {
-		offsets, err := committedOffsets(ctx, c.source.admin, group)
+		var offsets map[replica.TopicPartition]replica.CommittedOffset
+		err := runLimited(ctx, limit, func(ctx context.Context) (err error) {
+			offsets, err = committedOffsets(ctx, c.source.admin, group)
+			return err
+		})
 		if ctx.Err() != nil {
 			return
 		}

@@ -122,7 +122,7 @@ func (t *CheckpointTask) run(ctx context.Context, history *history) {
 	t.checkpointer = replica.Checkpointer{SourceAlias: s.source, TargetAlias: s.target, Policy: s.policy, Filter: t.topics, Translator: syncs}
 	close(t.loaded)
 	if every := s.period(syncGroupOffsets); every > 0 {
-		doChores(ctx, s.millis(adminTimeoutKey), t.troubles, chore{name: "commit translated offsets on the target", every: every, delay: min(every, time.Second), do: t.syncGroups})
+		doChores(ctx, s.millis(adminTimeoutKey), t.troubles, chore{name: "commit translated offsets on the target", every: every, delay: min(every, time.Second), patient: true, do: t.syncGroups})
 		return
 	}
 	<-ctx.Done()
@@ -286,10 +286,11 @@ func (t *CheckpointTask) latency(c replica.Checkpoint) *latencyMetrics {
 
 // syncGroups commits translated offsets on the target, group by group (KIP-545). Each
 // group is looked at right before it is written: a consumer that has come back since
-// must not be taken back.
+// must not be taken back. And each has a time of its own: those behind groups whose
+// coordinator is away have their turn, too.
 func (t *CheckpointTask) syncGroups(ctx context.Context) error {
 	forEach(ctx, t.groups, func(ctx context.Context, _ int, group string) {
-		err := t.syncGroup(ctx, group)
+		err := runLimited(ctx, t.settings.millis(adminTimeoutKey), func(ctx context.Context) error { return t.syncGroup(ctx, group) })
 		if ctx.Err() == nil {
 			reason := ""
 			if err != nil {

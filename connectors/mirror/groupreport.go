@@ -95,7 +95,8 @@ func obstacleText(obstacles []replica.Obstacle) string {
 
 // withinTarget removes offsets that lie beyond the end of their partition on the
 // target, as they do when the target topic was deleted or truncated since: a group sent
-// there would miss what is mirrored next. It returns what it removed.
+// there would miss what is mirrored next; and offsets in partitions of which the end is not
+// known at present. It returns what it removed.
 func (t *CheckpointTask) withinTarget(ctx context.Context, offsets map[replica.TopicPartition]int64) ([]replica.Obstacle, error) {
 	if len(offsets) == 0 {
 		return nil, nil
@@ -104,7 +105,8 @@ func (t *CheckpointTask) withinTarget(ctx context.Context, offsets map[replica.T
 	for tp := range offsets {
 		tps = append(tps, kafka.TopicPartition(tp))
 	}
-	ends, failed, err := t.target.admin.ListOffsets(ctx, tps, kafka.Latest, kafka.ReadUncommitted)
+	// One partition without a leader must hold back neither the others nor other groups.
+	ends, failed, err := t.target.admin.CurrentEnds(ctx, tps, kafka.ReadUncommitted)
 	if err != nil {
 		return nil, fmt.Errorf("look up the ends of partitions on the target: %w", err)
 	}

@@ -232,7 +232,7 @@ func (f final) Unwrap() error { return f.error }
 
 // DeleteRecords moves the start of partitions up to the given offsets and returns the new starts.
 func (a *Admin) DeleteRecords(ctx context.Context, before map[TopicPartition]int64) (map[TopicPartition]int64, map[TopicPartition]error, error) {
-	return byLeader(ctx, a.client, "deleting records", OpDeleteRecords, before, func(b *sarama.Broker, part map[TopicPartition]int64) (map[TopicPartition]outcome[int64], error) {
+	return byLeader(ctx, a.client, "deleting records", OpDeleteRecords, before, true, func(b *sarama.Broker, part map[TopicPartition]int64) (map[TopicPartition]outcome[int64], error) {
 		req := &sarama.DeleteRecordsRequest{Version: 2, Topics: map[string]*sarama.DeleteRecordsRequestTopic{}, Timeout: a.cfg.RequestTimeout}
 		for tp, offset := range part {
 			t := req.Topics[tp.Topic]

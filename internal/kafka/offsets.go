@@ -34,10 +34,18 @@ func (a *Admin) ListOffsets(ctx context.Context, partitions []TopicPartition, sp
 	return a.client.listOffsets(ctx, want, isolation)
 }
 
+// CurrentEnds looks up where partitions end, as far as that can be told at once: those without a leader are not waited for, and
+// are in the second map.
+func (a *Admin) CurrentEnds(ctx context.Context, partitions []TopicPartition, isolation Isolation) (map[TopicPartition]int64, map[TopicPartition]error, error) {
+	want := make(map[TopicPartition]int64, len(partitions))
+	for _, tp := range partitions {
+		want[tp] = Latest
+	}
+	return byLeader(ctx, a.client, "looking up ends", OpDescribe, want, false, a.client.offsetsAsker(isolation))
+}
+
 func (c *Client) listOffsets(ctx context.Context, want map[TopicPartition]int64, isolation Isolation) (map[TopicPartition]int64, map[TopicPartition]error, error) {
-	got, failed, err := byLeader(ctx, c, "looking up offsets", OpDescribe, want, func(b *sarama.Broker, part map[TopicPartition]int64) (map[TopicPartition]outcome[int64], error) {
-		return c.askOffsets(b, part, isolation, OpDescribe)
-	})
+	got, failed, err := byLeader(ctx, c, "looking up offsets", OpDescribe, want, true, c.offsetsAsker(isolation))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -62,6 +70,12 @@ func (c *Client) listOffsets(ctx context.Context, want map[TopicPartition]int64,
 		}
 	}
 	return got, failed, nil
+}
+
+func (c *Client) offsetsAsker(isolation Isolation) func(*sarama.Broker, map[TopicPartition]int64) (map[TopicPartition]outcome[int64], error) {
+	return func(b *sarama.Broker, part map[TopicPartition]int64) (map[TopicPartition]outcome[int64], error) {
+		return c.askOffsets(b, part, isolation, OpDescribe)
+	}
 }
 
 // askOffsets sends one ListOffsets request to a leader; op is what the offsets are for.
@@ -91,9 +105,9 @@ type outcome[T any] struct {
 }
 
 // byLeader runs a request that goes to the leaders of partitions, each leader getting its own part,
-// and repeats it for the partitions that failed retriably. The result has an entry for every
+// and repeats it for the partitions that failed retriably, if it is to be patient. The result has an entry for every
 // partition in one of the two maps; the error is for the cluster as a whole.
-func byLeader[In, Out any](ctx context.Context, c *Client, what string, op Operation, want map[TopicPartition]In,
+func byLeader[In, Out any](ctx context.Context, c *Client, what string, op Operation, want map[TopicPartition]In, patient bool,
 	ask func(*sarama.Broker, map[TopicPartition]In) (map[TopicPartition]outcome[Out], error),
 ) (map[TopicPartition]Out, map[TopicPartition]error, error) {
 	got, given := make(map[TopicPartition]Out, len(want)), make(map[TopicPartition]error)
@@ -154,7 +168,7 @@ func byLeader[In, Out any](ctx context.Context, c *Client, what string, op Opera
 		}
 		var again error
 		for tp, err := range failed {
-			if !IsRetriable(err) || errors.Is(err, ErrUnknownTopicOrPartition) && time.Now().After(unknownUntil) {
+			if !patient || !IsRetriable(err) || errors.Is(err, ErrUnknownTopicOrPartition) && time.Now().After(unknownUntil) {
 				delete(todo, tp)
 				given[tp] = err
 				continue
