@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -237,8 +238,9 @@ func (m *mirrorMaker) known() Known {
 	names := mirror.ConfigNames()
 	return Known{
 		Connector: func(key string) bool {
+			// Those of source connectors alone count for a flow, as in Java.
 			_, ok := framework.Key(key)
-			return ok || names[key]
+			return ok && !slices.Contains(flowKeys, key) || names[key]
 		},
 		Worker: cli.WorkerKey,
 		Client: cli.ClientKey,

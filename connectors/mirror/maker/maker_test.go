@@ -235,3 +235,29 @@ func TestAConnectorThatIsRefusedIsToldAndTheOthersAreWritten(t *testing.T) {
 		t.Errorf("the log is not one line with %q:\n%s", want, out.String())
 	}
 }
+
+// Java hands on no key of the framework's source connectors from the top of the file: a file that has one there runs
+// without it.
+func TestKeysOfSourceConnectorsAtTheTopOfTheFileReachNoConnectorAndAreNamed(t *testing.T) {
+	const two = "clusters=a,b\na.bootstrap.servers=a:1\nb.bootstrap.servers=b:1\na->b.enabled=true\n"
+	m := &mirrorMaker{}
+	for _, key := range []string{"exactly.once.support", "transaction.boundary", "transaction.boundary.interval.ms", "offsets.storage.topic", "topic.creation.groups"} {
+		t.Run(key, func(t *testing.T) {
+			c := parse(t, two+key+"=x")
+			if got, set := c.ConnectorProps(Flow{"a", "b"}, sourceConnector, m.known().Connector)[key]; set {
+				t.Errorf("the source connector is given %s=%s", key, got)
+			}
+			want := []string{key + " is not read at the top of the file: set it for a flow (a->b." + key + ")"}
+			if diff := cmp.Diff(want, c.UnreadKeys(m.known())); diff != "" {
+				t.Error(diff)
+			}
+			c = parse(t, two+"a->b."+key+"=x")
+			if got := c.ConnectorProps(Flow{"a", "b"}, sourceConnector, m.known().Connector)[key]; got != "x" {
+				t.Errorf("of the flow, %s is %q, want x", key, got)
+			}
+			if got := c.UnreadKeys(m.known()); len(got) > 0 {
+				t.Errorf("of the flow it is warned of: %v", got)
+			}
+		})
+	}
+}

@@ -36,7 +36,7 @@ var clusterPrefixes = []string{"offset.storage", "config.storage", "status.stora
 
 // flowKeys are keys that only make sense for a flow: the framework reads them, the top
 // of the file does not hand them on.
-var flowKeys = []string{"use.defaults.from", "exactly.once.support", "transaction.boundary", "transaction.boundary.interval.ms", "offsets.storage.topic"}
+var flowKeys = []string{"use.defaults.from", "exactly.once.support", "transaction.boundary", "transaction.boundary.interval.ms", "offsets.storage.topic", "topic.creation.groups"}
 
 // UnreadKeys explains, a sentence each and sorted by key, the keys of the file that
 // nothing reads. MirrorMaker drops them in silence, and a mistyped key then costs an
