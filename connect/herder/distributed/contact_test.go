@@ -109,6 +109,26 @@ func TestAWorkerThatIsFlushingStatusesSaysSo(t *testing.T) {
 	})
 }
 
+func TestAStatusTopicThatTakesNothingKeepsNoWorkerFromItsRounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		c.hub.maxDelay = 5 * time.Minute
+		away := func(o *Options, _ *runner) { o.Statuses = &stalledStatuses{o.Statuses, make(chan struct{})} }
+		c.start("a", away)
+		time.Sleep(time.Minute)
+		c.put(t.Context(), "one", config("n", "2", "v", "1"))
+		c.put(t.Context(), "two", config("n", "2", "v", "1"))
+		c.start("b", away)
+		time.Sleep(time.Minute)
+		c.expectOwners(map[string]int{"a": 3, "b": 3})
+
+		// What stops says so, or the others wait for it.
+		c.stop("b")
+		time.Sleep(time.Minute)
+		c.expectOwners(map[string]int{"a": 6})
+	})
+}
+
 func TestAWriteThatHasBegunOutlastsItsRequestAndHoldsUpTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t)

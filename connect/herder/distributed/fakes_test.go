@@ -503,6 +503,9 @@ var errUnreachable = errors.New("nobody is there")
 // RoundTrip carries the internal requests that workers send to each other's URL, which
 // in these tests is http://<worker>/, to that worker's herder.
 func (c *cluster) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		return nil, err

@@ -253,12 +253,12 @@ func (h *Herder) Run(ctx context.Context) error {
 	if err := h.runner.Stop(runCtx); err != nil {
 		h.log.Warn("Not all work stopped in time", "error", err)
 	}
-	flushCtx, done := context.WithTimeout(runCtx, stopBudget)
-	if err := h.opts.Statuses.Flush(flushCtx); err != nil {
+	if err := h.flushStatuses(runCtx); err != nil {
 		h.log.Warn("Not all statuses were written before the end", "error", err)
 	}
-	h.sayGoodbye(flushCtx)
-	h.opts.Group.Stop(flushCtx)
+	farewell, done := context.WithTimeout(runCtx, stopBudget)
+	h.sayGoodbye(farewell)
+	h.opts.Group.Stop(farewell)
 	done()
 	cancel()
 	serving.Wait()
@@ -304,7 +304,7 @@ func (h *Herder) startStores(ctx context.Context) error {
 	return errs.ErrorOrNil()
 }
 
-// stopBudget bounds the farewells to the cluster when the worker stops.
+// stopBudget bounds the farewells to the group when the worker stops.
 const stopBudget = 5 * time.Second
 
 // stopped hides an error that is only the echo of the end of ctx.

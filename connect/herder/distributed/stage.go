@@ -2,6 +2,7 @@ package distributed
 
 import (
 	"context"
+	"time"
 
 	"tributary/connect/herder"
 )
@@ -37,8 +38,14 @@ func (h *Herder) awaitContact(ctx context.Context) error {
 	}
 }
 
+// flushBudget bounds the wait for the status topic. Statuses should be written before the group moves on, but a topic
+// that takes nothing, for its leader may be away, must not hold it up for longer: the store tries on by itself.
+const flushBudget = 3 * time.Second
+
 // flushStatuses awaits the writes to the status topic.
 func (h *Herder) flushStatuses(ctx context.Context) error {
 	defer h.stages.Enter("flushing updates to the status topic")()
+	ctx, cancel := context.WithTimeout(ctx, flushBudget)
+	defer cancel()
 	return h.opts.Statuses.Flush(ctx)
 }
