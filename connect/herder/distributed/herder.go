@@ -144,6 +144,7 @@ type Herder struct {
 	background background
 	runCtx     context.Context
 	view       atomic.Pointer[view]
+	reports    lastReports
 	restarts   autoRestarts
 	fencings   fencings
 	seals      protocol.Seals

@@ -163,6 +163,7 @@ func (h *Herder) gone(ids []connect.TaskID) {
 	for _, id := range ids {
 		inst := h.instances[id]
 		delete(h.instances, id)
+		h.forgetReport(id)
 		if inst != nil && inst.restart && h.assigned[id] {
 			h.report(id, storage.StateRestarting, "", "")
 		}

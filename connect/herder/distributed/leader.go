@@ -170,20 +170,3 @@ func (h *Herder) TopicUsed(task connect.TaskID, topic string) {
 
 // TopicResets implements worker.Listener.
 func (h *Herder) TopicResets() int64 { return h.opts.Statuses.TopicResets() }
-
-// report writes a status. States that a worker may report of work that has moved on
-// meanwhile never replace what its new owner has written.
-func (h *Herder) report(id connect.TaskID, state storage.State, trace, version string) {
-	status := storage.Status{State: state, Trace: trace, WorkerID: h.opts.WorkerID, Generation: h.view.Load().round.Generation, Version: version}
-	safe := state == storage.StateFailed || state == storage.StateUnassigned
-	switch {
-	case id.Task == connectorInstance && safe:
-		h.opts.Statuses.PutConnectorSafe(id.Connector, status)
-	case id.Task == connectorInstance:
-		h.opts.Statuses.PutConnector(id.Connector, status)
-	case safe:
-		h.opts.Statuses.PutTaskSafe(id, status)
-	default:
-		h.opts.Statuses.PutTask(id, status)
-	}
-}

@@ -231,6 +231,7 @@ func (h *Herder) onSettled(state *storage.ClusterState) {
 	}
 	h.wasLeader = leading
 	h.reconcile()
+	h.repeatReports()
 	h.rebalances.settled()
 	h.opts.Group.Settled()
 }

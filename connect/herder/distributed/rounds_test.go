@@ -4,10 +4,12 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"tributary/connect"
 	"tributary/connect/herder"
 	"tributary/storage"
 )
@@ -162,5 +164,66 @@ func TestAConnectorCreatedWhileARoundSettlesIsPlaced(t *testing.T) {
 
 		c.expectTasks("late", 1, "1")
 		c.expectTasks("early", 1, "1")
+	})
+}
+
+// deafStatuses is a status topic that forgets what is written to it while it is deaf, as the store does with what it could
+// not write when the worker's generation has passed.
+type deafStatuses struct {
+	storage.StatusStore
+	deaf atomic.Bool
+}
+
+func (d *deafStatuses) PutConnector(connector string, status storage.Status) {
+	if !d.deaf.Load() {
+		d.StatusStore.PutConnector(connector, status)
+	}
+}
+
+func (d *deafStatuses) PutTask(task connect.TaskID, status storage.Status) {
+	if !d.deaf.Load() {
+		d.StatusStore.PutTask(task, status)
+	}
+}
+
+func (d *deafStatuses) PutTaskSafe(task connect.TaskID, status storage.Status) {
+	if !d.deaf.Load() {
+		d.StatusStore.PutTaskSafe(task, status)
+	}
+}
+
+func TestAStatusThatWasLostWithItsGenerationIsWrittenInTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		statuses := &deafStatuses{}
+		h := c.start("a", func(o *Options, _ *runner) { statuses.StatusStore, o.Statuses = o.Statuses, statuses })
+		c.put(t.Context(), "mirror", config("n", "2", "v", "1"))
+		c.expectTasks("mirror", 2, "1")
+
+		statuses.deaf.Store(true)
+		if err := h.PauseConnector(t.Context(), "mirror"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		h.TaskState(taskID("mirror", 1), storage.StateFailed, "told to fail", "1")
+		statuses.deaf.Store(false)
+		c.start("b", nil)
+		synctest.Wait()
+
+		want := map[connect.TaskID]storage.State{
+			connectorID("mirror"): storage.StatePaused, taskID("mirror", 0): storage.StatePaused, taskID("mirror", 1): storage.StateFailed,
+		}
+		owners := c.ledger.owners()
+		for id, status := range h.statuses("mirror") {
+			if owners[id] == "a" && status.State != want[id] {
+				t.Errorf("%v is shown as %s, want %s", id, status.State, want[id])
+			}
+		}
+		before := c.statuses.Len()
+		h.opts.Group.Rejoin("somebody asks")
+		synctest.Wait()
+		if now := c.statuses.Len(); now != before {
+			t.Errorf("%d statuses were written that the topic had", now-before)
+		}
 	})
 }
