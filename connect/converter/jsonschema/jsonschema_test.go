@@ -102,7 +102,7 @@ func TestSchemasAndValuesAreWrittenAsConfluentsConverterWritesThem(t *testing.T)
 	}
 	registered, _ := r.GetSchema("t-value", 1)
 	if want := `{"type":"object","properties":{"id":{"type":"integer","connect.type":"int32","description":"which","connect.index":0},` +
-		`"amount":{"type":"number","connect.type":"bytes","title":"org.apache.kafka.connect.data.Decimal","connect.version":1,"connect.parameters":{"scale":"2"},"connect.index":1},` +
+		`"amount":{"type":"string","connect.type":"bytes","title":"org.apache.kafka.connect.data.Decimal","connect.version":1,"connect.parameters":{"scale":"2"},"connect.index":1},` +
 		`"raw":{"oneOf":[{"type":"null"},{"type":"string","connect.type":"bytes"}],"connect.index":2},` +
 		`"inner":{"oneOf":[{"type":"null"},{"type":"object","properties":{"b":{"oneOf":[{"type":"null"},{"type":"string"}],"connect.index":0}},"title":"Inner"}],"connect.index":3},` +
 		`"color":{"enum":["RED"],"default":"RED","connect.index":4},` +
@@ -146,12 +146,95 @@ func TestSchemasOfOthersAreRead(t *testing.T) {
 	if *schema.Version != 1 || schema.Field("home").Name != "Address" || schema.Field("home").Field("zip") == nil || !schema.Field("home").Field("zip").Optional || schema.Field("state").Parameters[1] != (connect.Parameter{Name: "io.confluent.connect.json.Enum.on", Value: "on"}) {
 		t.Errorf("got %+v", schema)
 	}
-	short := append(registry.AppendHeader(nil, id), `{"n":1}`...)
-	if _, _, err := newConverter(t, r).ToConnectData("t", nil, short); err == nil || !strings.Contains(err.Error(), "field home: Invalid null value for required STRUCT field") {
+	for _, settings := range [][]string{nil, {"use.optional.for.nonrequired=true"}} {
+		short := append(registry.AppendHeader(nil, id), `{"n":1}`...)
+		schema, got, err := newConverter(t, r, settings...).ToConnectData("t", nil, short)
+		if err != nil || fmt.Sprint(got) != "Struct{n=1}" || schema.Field("home").Optional != (settings != nil) {
+			t.Errorf("%s: got %v, %v", settings, got, err)
+		}
+	}
+	null := append(registry.AppendHeader(nil, id), `{"n":1,"home":null}`...)
+	if _, _, err := newConverter(t, r).ToConnectData("t", nil, null); err == nil || !strings.Contains(err.Error(), "field home: Invalid null value for required STRUCT field") {
 		t.Errorf("got %v", err)
 	}
-	if _, got, err := newConverter(t, r, "use.optional.for.nonrequired=true").ToConnectData("t", nil, short); err != nil || fmt.Sprint(got) != "Struct{n=1}" {
+}
+
+// readAs reads a value that others wrote with a schema.
+func readAs(t *testing.T, schema, value string) (any, error) {
+	t.Helper()
+	r := fakeregistry.Start(t)
+	id, _, err := r.RegisterSchema("t-value", sr.Schema{Type: sr.TypeJSON, Schema: schema})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, got, err := newConverter(t, r).ToConnectData("t", nil, append(registry.AppendHeader(nil, id), value...))
+	return got, err
+}
+
+func TestSchemasThatArePutTogetherHaveAllTheirFields(t *testing.T) {
+	const base = `"definitions":{"Base":{"type":"object","properties":{"id":{"type":"integer"},"x":{"type":"integer"}}}}`
+	for _, c := range []struct{ schema, value, want string }{
+		{`{"type":"object","properties":{"name":{"type":"string"}},"allOf":[{"$ref":"#/definitions/Base"}],` + base + `}`, `{"id":1,"name":"n"}`, "Struct{id=1,name=n}"},
+		{`{"type":"object","properties":{"x":{"type":"string"}},"allOf":[{"$ref":"#/definitions/Base"}],` + base + `}`, `{"id":1,"x":"own"}`, "Struct{id=1,x=own}"},
+		{`{"type":"object","allOf":[{"$ref":"#/definitions/Base"},{"properties":{"name":{"type":"string"}}}],` + base + `}`, `{"id":1,"name":"n"}`, "Struct{id=1,name=n}"},
+		{`{"type":"string","allOf":[{"minLength":1}]}`, `"text"`, "text"},
+		{`{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer"}},"oneOf":[{"required":["a"]},{"required":["b"]}]}`, `{"b":2}`, "Struct{b=2}"},
+		{`{"type":["object","null"],"properties":{"a":{"type":"integer"}},"anyOf":[{"required":["a"]},{"required":["b"]}]}`, `{"a":2}`, "Struct{a=2}"},
+	} {
+		if got, err := readAs(t, c.schema, c.value); err != nil || fmt.Sprint(got) != c.want {
+			t.Errorf("%s: got %v, %v; want %s", c.schema, got, err, c.want)
+		}
+	}
+}
+
+func TestAnObjectIsTheAlternativeOfWhichItHasMost(t *testing.T) {
+	const (
+		shape   = `{"type":"object","properties":{"kind":{"type":"string"},"body":{"type":"object","properties":{"%s":{"type":"integer"}}}}}`
+		anyOf   = `{"oneOf":[%s,%s,{"type":"string"}]}`
+		wrapped = "Struct{io.confluent.connect.json.OneOf.field.%d=%s}"
+	)
+	schema := fmt.Sprintf(anyOf, fmt.Sprintf(shape, "circle"), fmt.Sprintf(shape, "square"))
+	for value, want := range map[string]string{
+		`{"kind":"s","body":{"square":2}}`:             fmt.Sprintf(wrapped, 1, "Struct{kind=s,body=Struct{square=2}}"),
+		`{"kind":"c","body":{"circle":2}}`:             fmt.Sprintf(wrapped, 0, "Struct{kind=c,body=Struct{circle=2}}"),
+		`{"kind":"s","body":{"square":2},"more":true}`: fmt.Sprintf(wrapped, 1, "Struct{kind=s,body=Struct{square=2}}"),
+		`"text"`: fmt.Sprintf(wrapped, 2, "text"),
+	} {
+		if got, err := readAs(t, schema, value); err != nil || fmt.Sprint(got) != want {
+			t.Errorf("%s: got %v, %v; want %s", value, got, err, want)
+		}
+	}
+	if got, err := readAs(t, schema, `{"other":1}`); err == nil || !strings.Contains(err.Error(), "Did not find matching oneof field") {
 		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func TestAChoiceOfOneIsThatOne(t *testing.T) {
+	for schema, value := range map[string]string{
+		`{"oneOf":[{"type":"string"}]}`: `"text"`,
+		`{"anyOf":[{"type":"string"}]}`: `"text"`,
+	} {
+		if got, err := readAs(t, schema, value); err != nil || got != "text" {
+			t.Errorf("%s: got %v, %v", schema, got, err)
+		}
+	}
+}
+
+func TestDecimalsFitTheSchemaTheyAreWrittenWith(t *testing.T) {
+	d, err := connect.ParseDecimal("1.50")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for format, want := range map[string]string{"BASE64": `"AJY="`, "NUMERIC": "1.50"} {
+		c := newConverter(t, fakeregistry.Start(t), "decimal.format="+format, "json.fail.invalid.schema=true")
+		data, err := c.FromConnectData("t", nil, connect.DecimalSchema(2), d)
+		if err != nil || string(data[5:]) != want {
+			t.Errorf("%s: got %q, %v; want %s", format, data, err, want)
+			continue
+		}
+		if s, got, err := c.ToConnectData("t", nil, data); err != nil || !connect.EqualValues(got, d) || !s.Equal(connect.DecimalSchema(2)) {
+			t.Errorf("%s: read back as %v of %v, %v", format, got, s, err)
+		}
 	}
 }
 

@@ -168,22 +168,52 @@ func readTemporal(s *connect.Schema, node any) (any, error) {
 	return connect.TimeFromMillis(int32(whole))
 }
 
-// readOneOf takes the first alternative that the value may be.
+// readOneOf takes the first alternative that the value may be, of structs the one of which it
+// has most fields.
 func readOneOf(s *connect.Schema, node any) (any, error) {
+	best, most := -1, 0
 	for i, f := range s.Fields {
-		if !maybe(f.Schema, node) {
-			continue
+		if maybe(f.Schema, node) {
+			best = i
+			break
 		}
-		v, err := readValue(f.Schema, node)
-		if err != nil {
-			return nil, err
+		if n := matching(f.Schema, node); n > most {
+			best, most = i, n
 		}
-		out := connect.NewStruct(s)
-		return out, out.PutAt(i, v)
 	}
-	return nil, dataError("Did not find matching oneof field for data of type "+kindOf(node), nil)
+	if best < 0 {
+		return nil, dataError("Did not find matching oneof field for data of type "+kindOf(node), nil)
+	}
+	v, err := readValue(s.Fields[best].Schema, node)
+	if err != nil {
+		return nil, err
+	}
+	out := connect.NewStruct(s)
+	return out, out.PutAt(best, v)
 }
 
+// matching counts the fields of a struct that a value has, those of structs inside included.
+func matching(s *connect.Schema, node any) int {
+	members, ok := node.(javajson.Members)
+	if !ok || s.Type != connect.Struct {
+		return 0
+	}
+	n := 0
+	if s.Name == oneOfName {
+		for _, f := range s.Fields {
+			n = max(n, matching(f.Schema, node))
+		}
+		return n
+	}
+	for _, m := range members {
+		if i := s.FieldIndex(m.Name); i >= 0 {
+			n += 1 + matching(s.Fields[i].Schema, m.Value)
+		}
+	}
+	return n
+}
+
+// maybe is whether a value may be one of a schema that is no struct's.
 func maybe(s *connect.Schema, node any) bool {
 	switch n := node.(type) {
 	case bool:
@@ -201,18 +231,7 @@ func maybe(s *connect.Schema, node any) bool {
 	case []any:
 		return s.Type == connect.Array || s.Type == connect.Map
 	case javajson.Members:
-		if s.Type != connect.Struct {
-			return s.Type == connect.Map
-		}
-		if s.Name == oneOfName {
-			return true
-		}
-		for _, m := range n {
-			if s.FieldIndex(m.Name) < 0 {
-				return false
-			}
-		}
-		return true
+		return s.Type == connect.Map
 	}
 	return false
 }
@@ -265,10 +284,17 @@ func readObject(s *connect.Schema, members javajson.Members) (any, error) {
 	return entries, nil
 }
 
+// readStruct leaves fields null that are missing and have no default, required ones too: most
+// schemas that no connector made say of no field that it must be there. Structs inside others
+// are refused then, as in Java.
 func readStruct(s *connect.Schema, members javajson.Members) (any, error) {
 	out := connect.NewStruct(s)
 	for i, f := range s.Fields {
-		v, err := readValue(f.Schema, members.Get(f.Name))
+		node, has := members.Find(f.Name)
+		if !has && f.Schema.Default == nil {
+			continue
+		}
+		v, err := readValue(f.Schema, node)
 		if err == nil {
 			err = out.PutAt(i, v)
 		}

@@ -50,8 +50,12 @@ func (r *schemaReader) of(at place, version int, optional bool) (*connect.Schema
 		}
 		return r.of(target, version, optional)
 	}
-	if list, ok := m.Get("allOf").([]any); ok && m.Get("properties") == nil {
-		return r.allOf(at, list, version, optional)
+	if list, ok := m.Get("allOf").([]any); ok {
+		own := slices.DeleteFunc(slices.Clone(m), func(member javajson.Member) bool { return member.Name == "allOf" })
+		return r.allOf(at, append(slices.Clip(list), own), version, optional)
+	}
+	if list := branches(m); len(list) == 1 {
+		return r.of(place{list[0], at.document}, version, optional)
 	}
 	if s, done, err := r.optionalOf(at, m, version); done || err != nil {
 		return s, err
@@ -68,10 +72,11 @@ func (r *schemaReader) of(at place, version int, optional bool) (*connect.Schema
 }
 
 // branches are the alternatives of a schema: oneOf, anyOf or a list of types; nil if it
-// has none.
+// has none. Beside properties, oneOf and anyOf say but which of them are needed.
 func branches(m javajson.Members) []any {
+	properties, _ := m.Get("properties").(javajson.Members)
 	for _, name := range []string{"oneOf", "anyOf"} {
-		if list, ok := m.Get(name).([]any); ok {
+		if list, ok := m.Get(name).([]any); ok && len(properties) == 0 {
 			return list
 		}
 	}
@@ -250,11 +255,7 @@ func (r *schemaReader) allOf(at place, list []any, version int, optional bool) (
 		case merged == nil:
 			merged = s
 		case merged.Type == connect.Struct && s.Type == connect.Struct:
-			for _, f := range s.Fields {
-				if merged.FieldIndex(f.Name) < 0 {
-					merged = merged.WithField(f.Name, f.Schema)
-				}
-			}
+			merged = together(merged, s)
 		case merged.Type == connect.String && len(s.Parameters) > 0:
 			merged = s // an enum of strings
 		case merged.Type != s.Type:
@@ -271,6 +272,27 @@ func (r *schemaReader) allOf(at place, list []any, version int, optional bool) (
 	}
 	c.Optional = c.Optional || optional
 	return &c, nil
+}
+
+// together has the fields of both structs; those of the second replace others of their names.
+// Fields count more than a choice.
+func together(a, b *connect.Schema) *connect.Schema {
+	switch {
+	case len(b.Fields) == 0 || b.Name == oneOfName && len(a.Fields) > 0:
+		return a
+	case len(a.Fields) == 0 || a.Name == oneOfName:
+		return b
+	}
+	out := *a
+	out.Fields = slices.Clone(a.Fields)
+	for _, f := range b.Fields {
+		if at := out.FieldIndex(f.Name); at >= 0 {
+			out.Fields[at] = f
+		} else {
+			out.Fields = append(out.Fields, f)
+		}
+	}
+	return &out
 }
 
 func (r *schemaReader) array(at place, m javajson.Members, own string) (*connect.Schema, error) {

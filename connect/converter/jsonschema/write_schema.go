@@ -92,7 +92,7 @@ func (w *schemaWriter) bare(b []byte, s *connect.Schema) ([]byte, error) {
 		}
 		typed("string", "")
 	case connect.Bytes:
-		if s.Name == connect.DecimalName {
+		if s.Name == connect.DecimalName && w.values.numericDecimals {
 			typed("number", "bytes")
 		} else {
 			typed("string", "bytes")
