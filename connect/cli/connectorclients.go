@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tributary/connect/provider"
 	"tributary/connect/worker"
 	"tributary/internal/kafka"
 	"tributary/storage"
@@ -126,17 +127,17 @@ func (c *connectorClients) storeOptions(spec worker.OffsetStoreSpec, name string
 	consumer["client.id"] = "connector-consumer-" + spec.ClientID
 	return kafkastore.Options{
 		Props: admin, Consumer: consumer, Producer: producer, Topic: topic, ReadCommitted: true,
-		Logger: c.log.With("connector", spec.Connector),
+		Logger: spec.Concealment.Logger(c.log).With("connector", spec.Connector),
 	}
 }
 
 // fence implements worker.Fencer.
-func (c *connectorClients) fence(ctx context.Context, connector string, config map[string]string, ids []string) (map[string]error, error) {
+func (c *connectorClients) fence(ctx context.Context, connector string, config map[string]string, concealment *provider.Concealment, ids []string) (map[string]error, error) {
 	admin, err := kafka.ParseConfig(kafka.RoleAdmin, c.admin(config, "connector-worker-adminclient-"+connector))
 	if err != nil {
 		return nil, err
 	}
-	log := c.log.With("connector", connector)
+	log := concealment.Logger(c.log).With("connector", connector)
 	client, err := kafka.NewClient(admin, log)
 	if err != nil {
 		return nil, err

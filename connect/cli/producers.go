@@ -56,7 +56,7 @@ func (f *producerFactory) config(spec worker.ProducerSpec) (*kafka.Config, error
 	if spec.TransactionalID != "" {
 		for key, value := range map[string]string{"enable.idempotence": "true", "transactional.id": spec.TransactionalID} {
 			if set, ok := props[key]; ok && !strings.EqualFold(set, value) {
-				f.log.Warn(fmt.Sprintf("The producer setting %s=%s is ignored: with exactly-once support it is %s", key, set, value),
+				spec.Concealment.Logger(f.log).Warn(fmt.Sprintf("The producer setting %s=%s is ignored: with exactly-once support it is %s", key, set, value),
 					"connector", spec.Task.Connector, "task", spec.Task.Task)
 			}
 			props[key] = value
@@ -71,7 +71,7 @@ func (f *producerFactory) open(ctx context.Context, spec worker.ProducerSpec) (w
 	if err != nil {
 		return nil, err
 	}
-	log := f.log.With("connector", spec.Task.Connector, "task", spec.Task.Task)
+	log := spec.Concealment.Logger(f.log).With("connector", spec.Task.Connector, "task", spec.Task.Task)
 	for _, w := range config.Warnings() {
 		log.Warn(w)
 	}

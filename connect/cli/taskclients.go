@@ -10,6 +10,7 @@ import (
 
 	"tributary/connect"
 	"tributary/connect/herder/distributed"
+	"tributary/connect/provider"
 	"tributary/connect/worker"
 	"tributary/internal/kafka"
 )
@@ -41,7 +42,7 @@ func (f *clientFactory) consumer(spec worker.ConsumerSpec, listener kafka.Rebala
 	if err != nil {
 		return nil, err
 	}
-	log := f.log.With("connector", spec.Task.Connector, "task", spec.Task.Task)
+	log := spec.Concealment.Logger(f.log).With("connector", spec.Task.Connector, "task", spec.Task.Task)
 	for _, w := range config.Warnings() {
 		log.Warn(w)
 	}
@@ -64,7 +65,7 @@ func (f *clientFactory) admin(spec worker.AdminSpec) (worker.Admin, error) {
 	if err != nil {
 		return nil, err
 	}
-	log := f.log.With("connector", spec.Task.Connector, "task", spec.Task.Task)
+	log := spec.Concealment.Logger(f.log).With("connector", spec.Task.Connector, "task", spec.Task.Task)
 	client, err := kafka.NewClient(config, log)
 	if err != nil {
 		return nil, err
@@ -88,7 +89,7 @@ func (a *taskAdmin) Close() error { return a.client.Close() }
 
 // sinkGroup opens the consumer group of a sink connector, from outside. It implements
 // distributed.SinkGroups.
-func (f *clientFactory) sinkGroup(connector string, config map[string]string) (distributed.SinkGroup, error) {
+func (f *clientFactory) sinkGroup(connector string, config map[string]string, concealment *provider.Concealment) (distributed.SinkGroup, error) {
 	consumer, err := f.consumerConfig(worker.ConsumerSpec{
 		ClientID: "connector-consumer-" + connector, GroupID: worker.SinkGroupID(connector), Overrides: withoutPrefix(config, "consumer.override."),
 	})
@@ -97,6 +98,7 @@ func (f *clientFactory) sinkGroup(connector string, config map[string]string) (d
 	}
 	admin, err := f.admin(worker.AdminSpec{
 		Task: connect.TaskID{Connector: connector}, ClientID: "connector-worker-adminclient-" + connector, Overrides: withoutPrefix(config, "admin.override."),
+		Concealment: concealment,
 	})
 	if err != nil {
 		return nil, err

@@ -49,5 +49,5 @@ func (c concealment) err(err error) error {
 	if errors.As(err, &bad) {
 		return &BadRequestError{Message: c.texts.Text(bad.Message)}
 	}
-	return err
+	return c.texts.Error(err)
 }

@@ -49,13 +49,14 @@ func (v *Validator) Validate(ctx context.Context, config map[string]*string) (ap
 	}
 	done := make(chan outcome, 1)
 	go func() {
+		var concealment concealment
 		// A plugin that panics spoils its own validation, not the worker.
 		defer func() {
 			if p := recover(); p != nil {
-				done <- outcome{err: fmt.Errorf("the validation of %s panicked: %v", deref(config["connector.class"]), p)}
+				done <- outcome{err: concealment.err(fmt.Errorf("the validation of %s panicked: %v", deref(config["connector.class"]), p))}
 			}
 		}()
-		infos, err := v.validate(ctx, config)
+		infos, err := v.validate(ctx, config, &concealment)
 		done <- outcome{infos, err}
 	}()
 	select {
@@ -66,13 +67,15 @@ func (v *Validator) Validate(ctx context.Context, config map[string]*string) (ap
 	}
 }
 
-func (v *Validator) validate(ctx context.Context, config map[string]*string) (api.ConfigInfos, error) {
+// validate sets concealment as soon as the references are resolved: also a panic may quote
+// what they stand for.
+func (v *Validator) validate(ctx context.Context, config map[string]*string, concealment *concealment) (api.ConfigInfos, error) {
 	resolved, err := v.resolved(ctx, config)
 	if err != nil {
 		return api.ConfigInfos{}, err
 	}
+	*concealment = newConcealment(config, resolved)
 	infos, err := v.validateResolved(ctx, resolved)
-	concealment := newConcealment(config, resolved)
 	return concealment.infos(infos), concealment.err(err)
 }
 

@@ -372,6 +372,31 @@ func TestWhatAReferenceStandsForIsNotShown(t *testing.T) {
 	}
 }
 
+// nervous is a connector that panics with what it was given.
+type nervous struct{ fileStream }
+
+func (nervous) ValidateConfig(config map[string]string) map[string][]string {
+	panic("cannot do with " + config["topic"])
+}
+
+func TestAPanicDoesNotShowWhatAReferenceStandsFor(t *testing.T) {
+	v := newValidator(t)
+	plugins, err := plugin.NewRegistry(plugin.Plugin{Class: "test.NervousConnector", Kind: plugin.Source, New: func() any { return nervous{} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Plugins, v.Worker = plugins, nil
+	v.Resolve = func(_ context.Context, _ string, config map[string]string) (map[string]string, error) {
+		config["topic"] = "planted"
+		return config, nil
+	}
+	class, topic := "test.NervousConnector", "${vault:x}"
+	_, err = v.Validate(t.Context(), map[string]*string{"connector.class": &class, "topic": &topic})
+	if want := "the validation of test.NervousConnector panicked: cannot do with ${vault:x}"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestReferencesAreResolvedBeforeValidation(t *testing.T) {
 	v := newValidator(t)
 	v.Resolve = func(_ context.Context, connector string, config map[string]string) (map[string]string, error) {

@@ -123,11 +123,11 @@ func TestNothingThatARunningConnectorOrTaskSaysShowsWhatAReferenceStandsFor(t *t
 			return err.Error()
 		}},
 		{"fencing", false, func(t *testing.T, b *sinkBench) string {
-			b.options.Fence = func(context.Context, string, map[string]string, []string) (map[string]error, error) {
+			b.options.Fence = func(context.Context, string, map[string]string, *provider.Concealment, []string) (map[string]error, error) {
 				return nil, refused
 			}
 			one := b.FenceTasks(t.Context(), "c", b.configWith(password, secretReference), 1)
-			b.options.Fence = func(_ context.Context, _ string, _ map[string]string, ids []string) (map[string]error, error) {
+			b.options.Fence = func(_ context.Context, _ string, _ map[string]string, _ *provider.Concealment, ids []string) (map[string]error, error) {
 				return map[string]error{ids[0]: refused}, nil
 			}
 			return one.Error() + b.FenceTasks(t.Context(), "c", b.configWith(password, secretReference), 1).Error()

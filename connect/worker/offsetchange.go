@@ -10,27 +10,29 @@ import (
 	"github.com/hashicorp/go-multierror"
 
 	"tributary/connect"
+	"tributary/connect/provider"
 	"tributary/internal/kafka"
 	"tributary/storage"
 )
 
 // OpenOffsets opens the offset store of a source connector that need not run here; config
-// has its references resolved. Call release when done.
-func (w *Worker) OpenOffsets(ctx context.Context, connector string, config map[string]string) (store storage.OffsetStore, release func(), err error) {
+// has its references resolved, concealment is for what the store's clients log. Call
+// release when done.
+func (w *Worker) OpenOffsets(ctx context.Context, connector string, config map[string]string, concealment *provider.Concealment) (store storage.OffsetStore, release func(), err error) {
 	if w.options.OffsetStores == nil {
 		return w.options.Offsets, func() {}, nil
 	}
-	return w.options.OffsetStores.Open(ctx, OffsetStoreSpec{Connector: connector, ClientID: connector, Config: config})
+	return w.options.OffsetStores.Open(ctx, OffsetStoreSpec{Connector: connector, ClientID: connector, Config: config, Concealment: concealment})
 }
 
 // CommitOffsets writes offsets of a source connector in a transaction under the
 // transactional id of its first task, which must not run: it is fenced. config has its
-// references resolved.
-func (w *Worker) CommitOffsets(ctx context.Context, connector string, config map[string]string, store storage.OffsetStore, records []storage.OffsetRecord) (err error) {
+// references resolved, concealment is for what the producer logs.
+func (w *Worker) CommitOffsets(ctx context.Context, connector string, config map[string]string, concealment *provider.Concealment, store storage.OffsetStore, records []storage.OffsetRecord) (err error) {
 	task := connect.TaskID{Connector: connector}
 	p, err := w.options.Producers(ctx, ProducerSpec{
 		Task: task, ClientID: "connector-offset-producer-" + connector,
-		Overrides: withPrefix(config, "producer.override."), TransactionalID: TransactionalID(w.options.Config.Properties["group.id"], task),
+		Overrides: withPrefix(config, "producer.override."), TransactionalID: TransactionalID(w.options.Config.Properties["group.id"], task), Concealment: concealment,
 	})
 	if err != nil {
 		return fmt.Errorf("the transactional producer cannot be made: %w", err)
@@ -74,7 +76,7 @@ func (w *Worker) CommitOffsets(ctx context.Context, connector string, config map
 	}
 	if echoes {
 		if err := echo.After(ctx, records); err != nil {
-			w.logger.Warn("Offsets were written to the connector's offsets topic but could not be copied to the worker's", "connector", connector, "error", err)
+			concealment.Logger(w.logger).Warn("Offsets were written to the connector's offsets topic but could not be copied to the worker's", "connector", connector, "error", err)
 		}
 	}
 	return nil
@@ -82,8 +84,9 @@ func (w *Worker) CommitOffsets(ctx context.Context, connector string, config map
 
 // Fencer takes transactional ids over, so that producers that use them can write no more.
 // config is the connector's, references resolved: its admin.override.* settings are the
-// rights this is done with. The map holds the ids that failed.
-type Fencer func(ctx context.Context, connector string, config map[string]string, transactionalIDs []string) (map[string]error, error)
+// rights this is done with; concealment is for what the client logs. The map holds the
+// ids that failed.
+type Fencer func(ctx context.Context, connector string, config map[string]string, concealment *provider.Concealment, transactionalIDs []string) (map[string]error, error)
 
 // FenceTasks fences the producers of a connector's tasks 0 to count-1, wherever they are.
 func (w *Worker) FenceTasks(ctx context.Context, connector string, config map[string]string, count int) error {
@@ -97,7 +100,7 @@ func (w *Worker) FenceTasks(ctx context.Context, connector string, config map[st
 	}
 	concealment := w.newConcealment()
 	concealment.Add(config, resolved)
-	failed, err := w.options.Fence(ctx, connector, resolved, ids)
+	failed, err := w.options.Fence(ctx, connector, resolved, concealment, ids)
 	if err != nil {
 		return concealment.Error(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"tributary/connect/group/assign"
 	"tributary/connect/group/protocol"
 	"tributary/connect/plugin"
+	"tributary/connect/provider"
 	"tributary/connect/worker"
 	"tributary/storage"
 	"tributary/storage/memstore"
@@ -309,11 +310,11 @@ func (r *runner) FenceTasks(ctx context.Context, connector string, _ map[string]
 	return nil
 }
 
-func (r *runner) OpenOffsets(context.Context, string, map[string]string) (storage.OffsetStore, func(), error) {
+func (r *runner) OpenOffsets(context.Context, string, map[string]string, *provider.Concealment) (storage.OffsetStore, func(), error) {
 	return r.offsets, func() {}, nil
 }
 
-func (r *runner) CommitOffsets(ctx context.Context, _ string, _ map[string]string, store storage.OffsetStore, records []storage.OffsetRecord) error {
+func (r *runner) CommitOffsets(ctx context.Context, _ string, _ map[string]string, _ *provider.Concealment, store storage.OffsetStore, records []storage.OffsetRecord) error {
 	r.mu.Lock()
 	r.committed++
 	r.mu.Unlock()

@@ -18,6 +18,7 @@ import (
 	"tributary/connect/group/protocol"
 	"tributary/connect/herder"
 	"tributary/connect/plugin"
+	"tributary/connect/provider"
 	"tributary/connect/worker"
 	"tributary/internal/metrics"
 	"tributary/storage"
@@ -48,9 +49,9 @@ type Runner interface {
 	FenceTasks(ctx context.Context, connector string, config map[string]string, count int) error
 	// OpenOffsets opens a source connector's offset store until release is called.
 	// CommitOffsets writes to it in a transaction, as the connector's first task would.
-	// config has its references resolved.
-	OpenOffsets(ctx context.Context, connector string, config map[string]string) (store storage.OffsetStore, release func(), err error)
-	CommitOffsets(ctx context.Context, connector string, config map[string]string, store storage.OffsetStore, records []storage.OffsetRecord) error
+	// config has its references resolved, concealment is for what their clients log.
+	OpenOffsets(ctx context.Context, connector string, config map[string]string, concealment *provider.Concealment) (store storage.OffsetStore, release func(), err error)
+	CommitOffsets(ctx context.Context, connector string, config map[string]string, concealment *provider.Concealment, store storage.OffsetStore, records []storage.OffsetRecord) error
 	// Stop stops everything; the error names what was cut off.
 	Stop(ctx context.Context) error
 }

@@ -10,6 +10,7 @@ import (
 	"tributary/connect"
 	"tributary/connect/herder"
 	"tributary/connect/plugin"
+	"tributary/connect/provider"
 	"tributary/storage"
 )
 
@@ -50,22 +51,30 @@ func (h *Herder) isSink(state *storage.ClusterState, connector string) bool {
 	return h.kind(config) == string(plugin.Sink)
 }
 
-// openOffsets opens the offset store of a source connector, which may have a topic of its
-// own. config is the connector's configuration, references resolved.
-func (h *Herder) openOffsets(ctx context.Context, state *storage.ClusterState, connector string) (store storage.OffsetStore, release func(), config map[string]string, err error) {
+// resolved is a connector's configuration without references, and what puts these back
+// where an error quotes it.
+func (h *Herder) resolved(ctx context.Context, state *storage.ClusterState, connector string) (map[string]string, *provider.Concealment, error) {
 	raw, _ := state.RawConnectorConfig(connector)
-	config = withoutNulls(raw)
-	if h.opts.Validator != nil {
-		if config, err = h.opts.Validator.Resolved(ctx, connector, config); err != nil {
-			return nil, nil, nil, err
-		}
+	written := withoutNulls(raw)
+	if h.opts.Validator == nil {
+		return written, nil, nil
 	}
-	store, release, err = h.runner.OpenOffsets(ctx, connector, config)
-	return store, release, config, err
+	config, err := h.opts.Validator.Resolved(ctx, connector, written)
+	if err != nil {
+		return nil, nil, err
+	}
+	concealment := &provider.Concealment{}
+	concealment.Add(written, config)
+	return config, concealment, nil
 }
 
-func (h *Herder) sourceOffsets(ctx context.Context, state *storage.ClusterState, connector string) ([]api.ConnectorOffset, error) {
-	store, release, _, err := h.openOffsets(ctx, state, connector)
+func (h *Herder) sourceOffsets(ctx context.Context, state *storage.ClusterState, connector string) (out []api.ConnectorOffset, err error) {
+	config, concealment, err := h.resolved(ctx, state, connector)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = concealment.Error(err) }()
+	store, release, err := h.runner.OpenOffsets(ctx, connector, config, concealment)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +87,7 @@ func (h *Herder) sourceOffsets(ctx context.Context, state *storage.ClusterState,
 	if err != nil {
 		return nil, err
 	}
-	out := make([]api.ConnectorOffset, len(partitions))
+	out = make([]api.ConnectorOffset, len(partitions))
 	for i := range partitions {
 		// As the record that says so: with the fields in Java's order and numbers in Java's
 		// form.
@@ -151,7 +160,7 @@ func requirePrimitives(fields map[string]any) error {
 
 // modifyOffsets lets the connector see the changes and writes them. done is the word for
 // it in messages.
-func (h *Herder) modifyOffsets(ctx context.Context, connector, done string, requested []connect.OffsetChange, changesOf func(storage.OffsetStore) ([]connect.OffsetChange, error)) (api.Message, error) {
+func (h *Herder) modifyOffsets(ctx context.Context, connector, done string, requested []connect.OffsetChange, changesOf func(storage.OffsetStore) ([]connect.OffsetChange, error)) (message api.Message, err error) {
 	if err := h.awaitReady(ctx); err != nil {
 		return api.Message{}, err
 	}
@@ -174,7 +183,12 @@ func (h *Herder) modifyOffsets(ctx context.Context, connector, done string, requ
 	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, offsetsTimeout)
 	defer cancel()
-	store, release, config, err := h.openOffsets(ctx, h.snapshot(), connector)
+	config, concealment, err := h.resolved(ctx, h.snapshot(), connector)
+	if err != nil {
+		return api.Message{}, fmt.Errorf("Failed to modify offsets for source connector %s: %w", connector, err)
+	}
+	defer func() { err = concealment.Error(err) }()
+	store, release, err := h.runner.OpenOffsets(ctx, connector, config, concealment)
 	if err != nil {
 		return api.Message{}, fmt.Errorf("Failed to modify offsets for source connector %s: %w", connector, err)
 	}
@@ -196,7 +210,7 @@ func (h *Herder) modifyOffsets(ctx context.Context, connector, done string, requ
 	}
 	if len(records) > 0 {
 		if h.opts.ExactlyOnce {
-			err = h.runner.CommitOffsets(ctx, connector, config, store, records)
+			err = h.runner.CommitOffsets(ctx, connector, config, concealment, store, records)
 		} else {
 			err = store.WriteOffsets(ctx, records)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -58,6 +59,7 @@ func meterWorker(t *testing.T, m meter) func(*Options, *runner) {
 		}
 		o.Plugins = plugins
 		o.Validator = &herder.Validator{Plugins: plugins, Resolve: func(_ context.Context, _ string, config map[string]string) (map[string]string, error) {
+			config = maps.Clone(config)
 			config["v"] = "resolved"
 			return config, nil
 		}}
@@ -141,6 +143,44 @@ func TestOffsetsOfAStoppedConnectorCanBeReadAlteredAndReset(t *testing.T) {
 			if got := offsetsOf(t, h, "m"); got != `{"offsets":[]}` {
 				t.Fatalf("after the reset: %s", got)
 			}
+		}
+	})
+}
+
+func TestErrorsAboutOffsetsDoNotShowWhatAReferenceStandsFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		refusal := errors.New("no login with resolved")
+		h := c.start("a", meterWorker(t, meter{refuse: &refusal}))
+		ctx := t.Context()
+		c.put(ctx, "m", config("name", "m", "connector.class", "Meter", "n", "1", "v", "${vault:v}"))
+		if err := h.StopConnector(ctx, "m"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		_, err := h.AlterOffsets(ctx, "m", []connect.OffsetChange{change(map[string]any{"topic": "x"}, map[string]any{"o": int64(1)})})
+		if err == nil || err.Error() != "no login with ${vault:v}" || !errors.Is(err, refusal) {
+			t.Error(err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		var seen []string
+		group := &fakeGroup{refusal: errors.New("no login with resolved")}
+		h := c.start("a", drainWorker(t, group, &seen))
+		ctx := t.Context()
+		c.put(ctx, "s", config("name", "s", "connector.class", "Checked", "n", "1", "topics", "a", "v", "${vault:v}"))
+		_, err := h.ConnectorOffsets(ctx, "s")
+		if err == nil || err.Error() != "Failed to retrieve consumer group offsets for sink connector s: no login with ${vault:v}" {
+			t.Error(err)
+		}
+		if err := h.StopConnector(ctx, "s"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		_, err = h.ResetOffsets(ctx, "s")
+		if err == nil || err.Error() != "Failed to list offsets prior to resetting offsets for sink connector s: no login with ${vault:v}" {
+			t.Error(err)
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"tributary/api"
 	"tributary/connect"
 	"tributary/connect/herder"
+	"tributary/connect/provider"
 	"tributary/storage"
 )
 
@@ -31,8 +32,9 @@ type SinkGroup interface {
 }
 
 // SinkGroups opens the consumer group of a sink connector, without waiting for the
-// cluster. config is the connector's, references resolved.
-type SinkGroups func(connector string, config map[string]string) (SinkGroup, error)
+// cluster. config is the connector's, references resolved; concealment is for what the
+// group's clients log.
+type SinkGroups func(connector string, config map[string]string, concealment *provider.Concealment) (SinkGroup, error)
 
 // ErrGroupHasMembers says that tasks of a connector still run somewhere.
 var ErrGroupHasMembers = errors.New("the consumer group still has members")
@@ -44,22 +46,13 @@ const (
 	offsetField    = "kafka_offset"
 )
 
-// openSinkGroup opens the group of a connector, and returns its configuration.
-func (h *Herder) openSinkGroup(ctx context.Context, state *storage.ClusterState, connector string) (SinkGroup, map[string]string, error) {
-	raw, _ := state.RawConnectorConfig(connector)
-	config := withoutNulls(raw)
-	if h.opts.Validator != nil {
-		var err error
-		if config, err = h.opts.Validator.Resolved(ctx, connector, config); err != nil {
-			return nil, nil, err
-		}
+func (h *Herder) sinkOffsets(ctx context.Context, state *storage.ClusterState, connector string) (out []api.ConnectorOffset, err error) {
+	config, concealment, err := h.resolved(ctx, state, connector)
+	if err != nil {
+		return nil, err
 	}
-	group, err := h.opts.SinkGroups(connector, config)
-	return group, config, err
-}
-
-func (h *Herder) sinkOffsets(ctx context.Context, state *storage.ClusterState, connector string) ([]api.ConnectorOffset, error) {
-	group, _, err := h.openSinkGroup(ctx, state, connector)
+	defer func() { err = concealment.Error(err) }()
+	group, err := h.opts.SinkGroups(connector, config, concealment)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +63,7 @@ func (h *Herder) sinkOffsets(ctx context.Context, state *storage.ClusterState, c
 	if err != nil {
 		return nil, err
 	}
-	out := make([]api.ConnectorOffset, 0, len(offsets))
+	out = make([]api.ConnectorOffset, 0, len(offsets))
 	for _, tp := range slices.SortedFunc(maps.Keys(offsets), comparePartitions) {
 		topic, err := json.Marshal(tp.Topic)
 		if err != nil {
@@ -90,12 +83,17 @@ func comparePartitions(a, b connect.TopicPartition) int {
 
 // modifySinkOffsets changes the offsets of a stopped sink connector; nil changes remove
 // all.
-func (h *Herder) modifySinkOffsets(ctx context.Context, connector, done string, changes []connect.OffsetChange) (api.Message, error) {
+func (h *Herder) modifySinkOffsets(ctx context.Context, connector, done string, changes []connect.OffsetChange) (message api.Message, err error) {
 	leave := h.stages.Enter("modifying offsets for connector " + connector)
 	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, offsetsTimeout)
 	defer cancel()
-	group, config, err := h.openSinkGroup(ctx, h.snapshot(), connector)
+	config, concealment, err := h.resolved(ctx, h.snapshot(), connector)
+	if err != nil {
+		return api.Message{}, fmt.Errorf("Failed to modify offsets for sink connector %s: %w", connector, err)
+	}
+	defer func() { err = concealment.Error(err) }()
+	group, err := h.opts.SinkGroups(connector, config, concealment)
 	if err != nil {
 		return api.Message{}, fmt.Errorf("Failed to modify offsets for sink connector %s: %w", connector, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"tributary/connect"
 	"tributary/connect/herder"
 	"tributary/connect/plugin"
+	"tributary/connect/provider"
 	"tributary/storage"
 )
 
@@ -91,10 +92,11 @@ func drainWorker(t *testing.T, group *fakeGroup, seen *[]string) func(*Options, 
 		}
 		o.Plugins = plugins
 		o.Validator = &herder.Validator{Plugins: plugins, Resolve: func(_ context.Context, _ string, config map[string]string) (map[string]string, error) {
+			config = maps.Clone(config)
 			config["v"] = "resolved"
 			return config, nil
 		}}
-		o.SinkGroups = func(connector string, config map[string]string) (SinkGroup, error) {
+		o.SinkGroups = func(connector string, config map[string]string, _ *provider.Concealment) (SinkGroup, error) {
 			if config["v"] != "resolved" {
 				t.Errorf("the group of %s was opened with %v", connector, config)
 			}
