@@ -91,11 +91,21 @@ func (p *Producer) Commit(ctx context.Context) error {
 	if failed != nil {
 		return failed
 	}
-	return p.endTransaction(ctx, true)
+	if err := p.endTransaction(ctx, true); err != nil {
+		return err
+	}
+	p.transactionEnded()
+	return nil
+}
+
+func (p *Producer) transactionEnded() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.txn.Ended()
 }
 
 // Abort drops records that were not sent yet, waits for those in flight, and aborts. It also mends a
-// producer whose transaction failed; ErrFenced cannot be mended.
+// producer whose transaction failed; ErrFenced cannot be mended. After an error that IsRetriable, call it again.
 func (p *Producer) Abort(ctx context.Context) error {
 	if err := p.startEnd(true); err != nil {
 		return err
@@ -135,8 +145,11 @@ func (p *Producer) Abort(ctx context.Context) error {
 	}
 	if failed != nil {
 		// Sequences may have gaps now; a new epoch starts them again.
-		return p.initIdentity(ctx, current)
+		if err := p.initIdentity(ctx, current); err != nil {
+			return err
+		}
 	}
+	p.transactionEnded()
 	return nil
 }
 
@@ -191,7 +204,7 @@ func (p *Producer) endTransaction(ctx context.Context, commit bool) error {
 	if err != nil {
 		return err
 	}
-	p.txn.Ended()
+	p.txn.EndKnown()
 	return nil
 }
 
@@ -230,6 +243,7 @@ func (p *Producer) addToTransaction(ctx context.Context, batches []*batch, id id
 		p.fatal = ErrFenced
 	}
 	if err != nil {
+		p.txn.Refused(n, err)
 		return fmt.Errorf("adding partitions to a transaction of %s: %w", txnID, err)
 	}
 	for _, b := range batches {

@@ -3,6 +3,8 @@ package kafka
 import (
 	"errors"
 	"fmt"
+
+	"github.com/IBM/sarama"
 )
 
 // ErrTransactionAborted is given to what was not sent yet when its transaction was aborted.
@@ -44,6 +46,18 @@ func (t *TransactionState) Begin() error {
 	return nil
 }
 
+// Refused takes it that the coordinator did not add n partitions that were counted. If err leaves that open, they count on.
+// An abort of a transaction that the coordinator never heard of would be refused as well (INVALID_TXN_STATE).
+func (t *TransactionState) Refused(n int, err error) {
+	server, ok := errors.AsType[*ServerError](err)
+	if ok && server.Code != int16(sarama.ErrUnknown) && !IsRetriable(err) {
+		t.Partitions -= n
+	}
+}
+
+// EndKnown takes it that the coordinator has ended the transaction, so that another attempt to end it does not ask for that again.
+func (t *TransactionState) EndKnown() { t.Partitions = 0 }
+
 // Sendable says why nothing may be sent now.
 func (t *TransactionState) Sendable() error {
 	switch {
@@ -80,5 +94,5 @@ func (t *TransactionState) End(abort bool) error {
 	return nil
 }
 
-// Ended takes it that the transaction was committed or aborted.
+// Ended takes it that the transaction was committed or aborted, and that another may begin.
 func (t *TransactionState) Ended() { *t = TransactionState{phase: txnBetween, Round: t.Round} }

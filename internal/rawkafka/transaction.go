@@ -103,11 +103,21 @@ func (s *Sender) Commit(ctx context.Context) error {
 	if failed != nil {
 		return failed
 	}
-	return s.endTransaction(ctx, true)
+	if err := s.endTransaction(ctx, true); err != nil {
+		return err
+	}
+	s.transactionEnded()
+	return nil
+}
+
+func (s *Sender) transactionEnded() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.txn.Ended()
 }
 
 // Abort drops what was not sent yet, awaits what is on its way, and aborts. It also mends a sender whose transaction
-// failed; kafka.ErrFenced cannot be mended.
+// failed; kafka.ErrFenced cannot be mended. After an error that kafka.IsRetriable, call it again.
 func (s *Sender) Abort(ctx context.Context) error {
 	if err := s.startEnd(true); err != nil {
 		return err
@@ -127,8 +137,11 @@ func (s *Sender) Abort(ctx context.Context) error {
 	s.mu.Unlock()
 	if failed != nil && !implicit {
 		// Sequences may have gaps now; a new epoch starts them again.
-		return s.initIdentity(ctx, current)
+		if err := s.initIdentity(ctx, current); err != nil {
+			return err
+		}
 	}
+	s.transactionEnded()
 	return nil
 }
 
@@ -214,7 +227,7 @@ func (s *Sender) endTransaction(ctx context.Context, commit bool) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.txn.Ended()
+	s.txn.EndKnown()
 	return nil
 }
 
@@ -264,14 +277,20 @@ func (s *Sender) addToTransaction(load []result, conn *connection) error {
 		return nil
 	}
 	txnID := s.cfg.Producer.TransactionalID
+	known := true // whether every attempt so far was refused
 	err := s.coordinator.try(s.run, "adding partitions to a transaction of "+txnID, func(conn *connection) error {
-		return s.askToAdd(conn, fresh, id)
-	})
-	if err != nil {
+		err := s.askToAdd(conn, fresh, id)
+		known = known && (!kafka.IsRetriable(err) || errors.Is(err, kafka.ErrConcurrentTransactions))
 		return err
-	}
+	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err != nil {
+		if known {
+			s.txn.Refused(n, err)
+		}
+		return err
+	}
 	for _, r := range load {
 		r.stream.round = round
 	}

@@ -261,6 +261,98 @@ func TestAFailedBatchLeavesNothingButAnAbort(t *testing.T) {
 	}
 }
 
+// withoutImplicitAdds has a sender speak the protocol from before KIP-890, until it registers again.
+func withoutImplicitAdds(s *Sender) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.txn.implicit = false
+}
+
+func TestAnAbortThatTheCoordinatorTookIsFinishedByTheNextOne(t *testing.T) {
+	b := start(t, localkafka.Options{Topics: map[string]int32{"t": 2}})
+	target, ctx := kafkatest.Dial(t, b.Bootstrap()), testContext(t)
+	s := newTransactional(t, b.Bootstrap())
+	withoutImplicitAdds(s)
+	if err := s.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, s, 0, "aborted")
+	if err := s.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	b.Fail(localkafka.Fault{API: localkafka.Produce, Code: 87, Topic: "t", Partitions: []int32{1}})
+	write(t, s, 1, "refused")
+	if err := s.Commit(ctx); err == nil {
+		t.Fatal("a transaction of which a part is missing was committed")
+	}
+	ends := b.Count(localkafka.EndTxn)
+	fault := b.Fail(localkafka.Fault{API: localkafka.InitProducerID, Code: 15, TopLevel: true, Times: -1})
+	cut, cancel := context.WithCancel(ctx)
+	aborted := make(chan error, 1)
+	go func() { aborted <- s.Abort(cut) }()
+	kafkatest.Await(t, patience, "a new epoch is asked for", func() (bool, string) { return fault.Hits() > 0, "not yet" })
+	cancel()
+	if err := <-aborted; err == nil {
+		t.Fatal("the abort succeeded without a new epoch")
+	}
+	if err := s.Begin(); err == nil {
+		t.Error("a transaction begins whose sequences may have gaps")
+	}
+	fault.Undo()
+
+	if err := s.Abort(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := ends.Hits(); n != 1 {
+		t.Errorf("the transaction was ended %d times", n)
+	}
+	if err := s.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, s, 0, "next")
+	if err := s.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"next"}, committed(target, 0)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestATransactionThatTheCoordinatorNeverHeardOfIsAborted(t *testing.T) {
+	b := start(t, localkafka.Options{Topics: map[string]int32{"t": 1}})
+	target, ctx := kafkatest.Dial(t, b.Bootstrap()), testContext(t)
+	s := newTransactional(t, b.Bootstrap())
+	withoutImplicitAdds(s)
+	if err := s.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, s, 0, "committed") // after which an abort is refused
+	if err := s.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	b.Fail(localkafka.Fault{API: localkafka.AddPartitionsToTxn, Code: 29, Topic: "t"})
+	write(t, s, 0, "refused")
+	if _, ok := errors.AsType[*kafka.AuthorizationError](s.Commit(ctx)); !ok {
+		t.Fatal("a transaction of which a part is missing was committed")
+	}
+	if err := s.Abort(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, s, 0, "next")
+	if err := s.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"committed", "next"}, committed(target, 0)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestCoordinatorsAndConnectionsMayGoAway(t *testing.T) {
 	b := start(t, localkafka.Options{Brokers: 2, Topics: map[string]int32{"t": 1}})
 	target, ctx := kafkatest.Dial(t, b.Bootstrap()), testContext(t)
