@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-multierror"
 
 	"tributary/connect/plugin"
+	"tributary/connect/provider"
 	"tributary/internal/buildinfo"
 	"tributary/internal/logging"
 	"tributary/internal/properties"
@@ -40,7 +41,13 @@ type Program struct {
 	RESTLimit func() time.Duration
 	// levels rule the loggers that Logger makes.
 	levels *logging.Levels
+	// concealment is what references to configuration providers in the properties stand for.
+	concealment provider.Concealment
 }
+
+// Concealment is what Logger's loggers do not show; the program adds what the references
+// in its properties stand for.
+func (p *Program) Concealment() *provider.Concealment { return &p.concealment }
 
 // Option changes a Program.
 type Option func(*Program)
@@ -133,7 +140,7 @@ func LoadProperties(path string) (map[string]string, error) {
 func (p *Program) Logger() *slog.Logger {
 	logger, levels := logging.New(p.Stderr, logging.Options{})
 	p.levels = levels
-	return logger
+	return p.concealment.Logger(logger)
 }
 
 // Main runs until the context ends, a signal comes or run returns, and makes an exit

@@ -43,6 +43,7 @@ func Distributed(args []string, options ...Option) int {
 
 // RunDistributed runs one worker with the given properties until ctx ends.
 func (p *Program) RunDistributed(ctx context.Context, props map[string]string, log *slog.Logger) error {
+	log = p.concealment.Logger(log)
 	r, err := p.read(props, distributedDef, WorkerKey, log)
 	if err != nil {
 		return err
@@ -53,7 +54,7 @@ func (p *Program) RunDistributed(ctx context.Context, props map[string]string, l
 	}
 	w, err := NewWorker(WorkerOptions{
 		Properties: r.props, Plugins: r.plugins, WorkerID: process.Server.WorkerID(), URL: process.Server.AdvertisedURL(),
-		OnHerder: process.Server.SetHerder, Metrics: process.Metrics, SetLoggerLevel: p.SetLoggerLevel(), HTTP: process.Server.PeerClient(), Logger: log,
+		OnHerder: process.Server.SetHerder, Metrics: process.Metrics, SetLoggerLevel: p.SetLoggerLevel(), HTTP: process.Server.PeerClient(), Concealment: &p.concealment, Logger: log,
 	})
 	if err != nil {
 		process.Stop()
@@ -80,6 +81,7 @@ func (p *Program) read(props map[string]string, def *connect.ConfigDef, known fu
 	if r.props, err = resolveReferences(props, log); err != nil {
 		return r, err
 	}
+	p.concealment.Add(props, r.props)
 	if r.values, err = def.ParseValues(r.props); err != nil {
 		return r, &ConfigError{err}
 	}

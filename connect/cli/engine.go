@@ -31,6 +31,8 @@ type engine struct {
 	clients     *connectorClients
 	taskClients *clientFactory
 	overrides   herder.OverridePolicy
+	// concealment is what the references in the worker's own properties stand for.
+	concealment *provider.Concealment
 	// props are the worker's properties for clients of its own, admin those of the
 	// client that asks the cluster about itself.
 	props kafka.Props
@@ -119,7 +121,7 @@ func (e *engine) herderOptions(workerID string, s stores) distributed.Options {
 		NewRunner: func(l worker.Listener) (distributed.Runner, error) {
 			options := worker.Options{
 				ID: workerID, Config: e.runtime, Plugins: e.plugins, Offsets: s.offsets, Listener: l,
-				Producers: e.producers.open, Consumers: e.taskClients.consumer, Admins: e.taskClients.admin, Transformer: e.watched, ClusterAway: e.clusterAway, Logger: named(e.log, logWorker), Metrics: e.metrics,
+				Producers: e.producers.open, Consumers: e.taskClients.consumer, Admins: e.taskClients.admin, Transformer: e.watched, Concealment: e.concealment, ClusterAway: e.clusterAway, Logger: named(e.log, logWorker), Metrics: e.metrics,
 			}
 			if e.clients != nil {
 				options.OffsetStores, options.Fence = e.clients, e.clients.fence

@@ -49,6 +49,7 @@ func Standalone(args []string, options ...Option) int {
 // RunStandalone runs one worker without a group, with the connectors of the given files,
 // until ctx ends. A connector that cannot be created or started ends it with an error.
 func (p *Program) RunStandalone(ctx context.Context, props map[string]string, connectorFiles []string, log *slog.Logger) error {
+	log = p.concealment.Logger(log)
 	r, err := p.read(props, standaloneDef, standaloneKey, log)
 	if err != nil {
 		return err
@@ -58,6 +59,7 @@ func (p *Program) RunStandalone(ctx context.Context, props map[string]string, co
 	if err != nil {
 		return &ConfigError{err}
 	}
+	e.concealment = &p.concealment
 	s := &standalone{engine: e, setLoggerLevel: p.SetLoggerLevel(), created: make(chan struct{})}
 	// All are read before anything starts: a mistake in the last does not leave the others
 	// running for a moment.

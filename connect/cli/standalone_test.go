@@ -442,6 +442,28 @@ func expectFailure(t *testing.T, code int, want string, args ...string) {
 	}
 }
 
+func TestAWorkerDoesNotShowWhatItsReferencesStandFor(t *testing.T) {
+	t.Setenv("TRIBUTARY_PLANTED", "planted-secret")
+	dir := t.TempDir()
+	path := file(t, dir, "w", "bootstrap.servers=127.0.0.1:1", "key.converter=ByteArrayConverter", "value.converter=ByteArrayConverter",
+		"offset.storage.file.filename="+filepath.Join(dir, "offsets"), "listeners=http://127.0.0.1:0", "rest.advertised.host.name=127.0.0.1",
+		"config.providers=env", "config.providers.env.class=org.apache.kafka.common.config.provider.EnvVarConfigProvider",
+		"offset.flush.interval.ms=${env::TRIBUTARY_PLANTED}", "admin.listeners=${env::TRIBUTARY_PLANTED}")
+	p := start(t, path)
+	if code := p.exit(t); code != cli.ExitConfig {
+		t.Errorf("exit code %d, want %d", code, cli.ExitConfig)
+	}
+	out := p.out.String()
+	for _, key := range []string{"offset.flush.interval.ms", "admin.listeners"} {
+		if !strings.Contains(out, key) {
+			t.Errorf("nothing is said of %s", key)
+		}
+	}
+	if !strings.Contains(out, "${env::TRIBUTARY_PLANTED}") || strings.Contains(out, "planted-secret") {
+		t.Errorf("printed:\n%s", out)
+	}
+}
+
 func TestStandaloneRefusesAWrongWorkerFile(t *testing.T) {
 	dir := t.TempDir()
 	expectFailure(t, cli.ExitConfig, "the properties file nowhere does not exist", "nowhere")

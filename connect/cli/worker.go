@@ -20,6 +20,7 @@ import (
 	"tributary/connect/herder"
 	"tributary/connect/herder/distributed"
 	"tributary/connect/plugin"
+	"tributary/connect/provider"
 	"tributary/connect/worker"
 	"tributary/internal/kafka"
 	"tributary/storage"
@@ -50,7 +51,10 @@ type WorkerOptions struct {
 	// trust.
 	HTTP    *http.Client
 	Metrics worker.Metrics
-	Logger  *slog.Logger
+	// Concealment is what the references that Properties were written with stand for; nil if
+	// there were none. Logger conceals it already.
+	Concealment *provider.Concealment
+	Logger      *slog.Logger
 }
 
 // Worker is a distributed worker whose properties were checked. Run makes it work.
@@ -104,6 +108,7 @@ func (w *Worker) check(v connect.Values) error {
 	var err error
 	w.engine, err = newEngine(o.Properties, v, clientIDBase(v)+"shared-admin", o.Plugins, o.Metrics, o.Logger)
 	keep(err)
+	w.concealment = o.Concealment
 	w.keys = protocol.KeyPolicy{Algorithm: v.String("inter.worker.key.generation.algorithm"), Bits: int(v.Int("inter.worker.key.size")), TTL: millis(v, "inter.worker.key.ttl.ms")}
 	keep(w.keys.Validate())
 	w.protocols, err = protocol.Preferences(v.String("connect.protocol"))

@@ -8,9 +8,12 @@ import (
 )
 
 // Logger is l with the references in place in whatever is logged from then on, also by loggers
-// made from it.
+// made from it. A logger that does this already is returned as it is.
 func (c *Concealment) Logger(l *slog.Logger) *slog.Logger {
 	if c == nil {
+		return l
+	}
+	if h, ok := l.Handler().(*concealingHandler); ok && h.concealment == c {
 		return l
 	}
 	return slog.New(&concealingHandler{l.Handler(), c})

@@ -157,6 +157,11 @@ func (c *concealedTexts) replace(s string) string {
 	var out strings.Builder
 	done := 0
 	for i := 0; i < len(s); {
+		// What is concealed already stays, also if a reference contains what it stands for.
+		if n := c.written(s[i:]); n > 0 {
+			i += n
+			continue
+		}
 		t := c.at(s, i)
 		if t == nil {
 			i++
@@ -170,6 +175,19 @@ func (c *concealedTexts) replace(s string) string {
 		return s
 	}
 	return out.String() + s[done:]
+}
+
+// written is how long the reference is that s begins with, 0 if it begins with none.
+func (c *concealedTexts) written(s string) (length int) {
+	if !strings.HasPrefix(s, "${") {
+		return 0
+	}
+	for _, t := range c.list {
+		if strings.HasPrefix(s, t.written) {
+			length = max(length, len(t.written))
+		}
+	}
+	return length
 }
 
 // at is the text that begins at s[i], nil if none does.

@@ -73,6 +73,22 @@ func TestASecretInsideOfAValueIsConcealedByItself(t *testing.T) {
 	}
 }
 
+// What a worker's log conceals was concealed by a task's before.
+func TestWhatIsConcealedAlreadyStays(t *testing.T) {
+	c := concealing("${f:/run/hushhush:pw}", "hushhush", "a ${f:key}", "a key")
+	const once = "no login with ${f:/run/hushhush:pw} and ${f:key}"
+	if got := c.Text("no login with hushhush and key"); got != once {
+		t.Errorf("got %q", got)
+	}
+	if got := c.Text(once); got != once {
+		t.Errorf("the second time: %q", got)
+	}
+	log := c.Logger(slog.New(slog.DiscardHandler))
+	if c.Logger(log) != log {
+		t.Error("a log that conceals is made to conceal twice")
+	}
+}
+
 // A number or a common word may be a reference's, too.
 func TestAShortValueIsConcealedWhereItStandsAloneOnly(t *testing.T) {
 	c := concealing("${f:n}", "1", "${f:w}", "us", "${f:pw}", "pw-1", "${f:empty}", "", "${f:blank}", "  ", "${f:comma}", ",", "${f:sep}", "://")

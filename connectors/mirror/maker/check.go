@@ -65,7 +65,7 @@ func Check(ctx context.Context, p *cli.Program, props map[string]string, targets
 
 // checkFlow validates what a flow's worker and connectors would be given.
 func (m *mirrorMaker) checkFlow(f Flow) []error {
-	w, err := cli.NewWorker(cli.WorkerOptions{Properties: m.config.WorkerProps(f), Plugins: m.plugins, WorkerID: "check/" + f.String(), Logger: m.log})
+	w, err := cli.NewWorker(cli.WorkerOptions{Properties: m.config.WorkerProps(f), Plugins: m.plugins, WorkerID: "check/" + f.String(), Concealment: m.program.Concealment(), Logger: m.log})
 	if err != nil {
 		return cli.Errors(err)
 	}
@@ -109,7 +109,8 @@ func (m *mirrorMaker) look(ctx context.Context, f Flow, r *checkReport) []error 
 }
 
 // effective lists the settings of a flow as key = value (origin), sorted: those of its
-// source and checkpoint connectors and of its worker. Secrets are not shown.
+// source and checkpoint connectors and of its worker. Secrets are not shown, and references
+// to configuration providers as they were written.
 func (m *mirrorMaker) effective(f Flow) []string {
 	lines := map[string]bool{}
 	for _, props := range m.connectors(f) {
@@ -126,7 +127,7 @@ func (m *mirrorMaker) effective(f Flow) []string {
 			}
 		}
 	}
-	for key, value := range m.config.WorkerProps(f) {
+	for key, value := range m.config.workerProps(m.config.raw, f) {
 		lines[fmt.Sprintf("worker: %s = %s (%s)", key, shownValue(key, value), m.config.workerOrigin(f, key))] = true
 	}
 	return slices.Sorted(maps.Keys(lines))

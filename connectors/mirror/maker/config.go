@@ -218,9 +218,13 @@ const byteArrayConverter = "org.apache.kafka.connect.converters.ByteArrayConvert
 
 // WorkerProps is the configuration of the Connect worker of a flow, references
 // resolved. The worker lives on the target: its group and topics are there.
-func (c *Config) WorkerProps(f Flow) map[string]string {
-	out := clusterProps(c.resolved, f.Target)
-	for k, v := range c.resolved {
+func (c *Config) WorkerProps(f Flow) map[string]string { return c.workerProps(c.resolved, f) }
+
+// workerProps are WorkerProps with the values of props: the file's, with or without
+// references.
+func (c *Config) workerProps(props map[string]string, f Flow) map[string]string {
+	out := clusterProps(props, f.Target)
+	for k, v := range props {
 		for _, p := range workerPrefixes {
 			if strings.HasPrefix(k, p) {
 				out[k] = v

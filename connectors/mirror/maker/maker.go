@@ -85,7 +85,13 @@ func newMirrorMaker(p *cli.Program, props map[string]string, targets []string, l
 	if err != nil {
 		return nil, &cli.ConfigError{Err: err}
 	}
-	config, err := Parse(props, providers.Resolve)
+	log = p.Concealment().Logger(log)
+	resolve := func(written map[string]string) (map[string]string, error) {
+		resolved, err := providers.Resolve(written)
+		p.Concealment().Add(written, resolved)
+		return resolved, err
+	}
+	config, err := Parse(props, resolve)
 	if err != nil {
 		return nil, &cli.ConfigError{Err: err}
 	}
@@ -100,7 +106,7 @@ func newMirrorMaker(p *cli.Program, props map[string]string, targets []string, l
 	if err != nil {
 		return nil, err
 	}
-	return &mirrorMaker{program: p, config: config, flows: flows, resolve: providers.Resolve, plugins: registry, log: log}, nil
+	return &mirrorMaker{program: p, config: config, flows: flows, resolve: resolve, plugins: registry, log: log}, nil
 }
 
 // mirrorMaker is one dedicated process: a worker a flow and one REST server.
@@ -180,7 +186,7 @@ func (m *mirrorMaker) newRun(f Flow, only bool) (*flowRun, error) {
 		},
 		SetLoggerLevel: m.program.SetLoggerLevel(),
 		HTTP:           m.process.Server.PeerClient(),
-		Metrics:        m.process.Metrics.With(map[string]string{"flow": f.String()}), Logger: run.log,
+		Metrics:        m.process.Metrics.With(map[string]string{"flow": f.String()}), Concealment: m.program.Concealment(), Logger: run.log,
 	})
 	run.worker = w
 	return run, err

@@ -108,6 +108,36 @@ func TestClassesThatOnlyJavaHasAreNamedWithTheirKeyAndWhatIsBuiltIn(t *testing.T
 	}
 }
 
+func TestCheckShowsReferencesAsTheyWereWritten(t *testing.T) {
+	t.Setenv("TRIBUTARY_PLANTED", "planted-secret")
+	const file = "clusters=a,b\na.bootstrap.servers=127.0.0.1:1\nb.bootstrap.servers=127.0.0.1:1\na->b.enabled=true\n" +
+		"config.providers=env\nconfig.providers.env.class=EnvVarConfigProvider\n" +
+		"b.offset.storage.cleanup.policy=${env::TRIBUTARY_PLANTED}\nb.sasl.username=x,${env::TRIBUTARY_PLANTED}\nb.sasl.password=${env::TRIBUTARY_PLANTED}\n" +
+		"b.session.timeout.ms=${env::TRIBUTARY_PLANTED}\na->b.topics=${env::TRIBUTARY_PLANTED}\n"
+	var out bytes.Buffer
+	p := cli.NewProgram(cli.WithPlugins(standard.Plugins()...), cli.WithOutput(&out, &out))
+	log := p.Logger()
+	code := p.Main(log, func(ctx context.Context) error { return Check(ctx, p, properties(file), nil, log) })
+	if code != cli.ExitConfig {
+		t.Errorf("exit code %d, want %d", code, cli.ExitConfig)
+	}
+	for _, want := range []string{
+		"worker: offset.storage.cleanup.policy = ${env::TRIBUTARY_PLANTED} (b.offset.storage.cleanup.policy)\n",
+		"worker: sasl.username = x,${env::TRIBUTARY_PLANTED} (b.sasl.username)\n",
+		"worker: sasl.password = ${env::TRIBUTARY_PLANTED} (b.sasl.password)\n",
+		"    topics = ${env::TRIBUTARY_PLANTED} (a->b.topics)\n",
+		"worker: group.id = a-mm2 (the flow)\n",
+		"Invalid value ${env::TRIBUTARY_PLANTED} for configuration session.timeout.ms",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in:\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "planted-secret") {
+		t.Errorf("what a reference stands for is in:\n%s", out.String())
+	}
+}
+
 func TestTheStartTellsWhatTheFileMeans(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
