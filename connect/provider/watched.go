@@ -31,11 +31,17 @@ type Watched struct {
 	quiet   map[string]bool // connectors with config.action.reload=none
 }
 
-// watch is what one connector was given, by reference.
+// watch is what one connector was given.
 type watch struct {
-	seen  map[reference]digest
-	timer *time.Timer
+	// holders are the instances that were given something, each by the end of its context.
+	// They do not start at the same time, so what one was given may have changed for another.
+	holders map[<-chan struct{}]given
+	timer   *time.Timer // nil while nothing is planned
+	due     time.Time   // when timer fires
 }
+
+// given is what one instance was given, by reference.
+type given map[reference]digest
 
 type digest [sha256.Size]byte
 
@@ -61,29 +67,41 @@ func (w *Watched) Notify(here func(connector string) bool, restart func(connecto
 	w.here, w.restart = here, restart
 }
 
-// Transform is Providers.Transform.
+// Transform is Providers.Transform. What is given under one context is one instance's: it
+// counts until that ends, and after that as long as nothing else of the connector runs here,
+// such as for a task that has failed because of it.
 func (w *Watched) Transform(ctx context.Context, connector string, config map[string]string) (map[string]string, error) {
 	answers, err := w.providers.ask(ctx, config)
 	if err != nil {
 		return nil, err
 	}
-	w.note(connector, config, answers)
+	w.note(ctx.Done(), connector, config, answers)
 	return w.providers.fill(connector, config, answers), nil
 }
 
-// note remembers what a connector was given. A task's configuration adds to that of its
+// note remembers what an instance was given. A task's configuration adds to that of its
 // connector, and does not say what config.action.reload is.
-func (w *Watched) note(connector string, config map[string]string, answers map[location]answer) {
+func (w *Watched) note(end <-chan struct{}, connector string, config map[string]string, answers map[location]answer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, whole := config["connector.class"]; whole {
+	_, whole := config["connector.class"]
+	if whole {
 		w.quiet[connector] = strings.EqualFold(strings.TrimSpace(config[reloadAction]), "none")
 	}
 	if w.quiet[connector] {
 		w.forget(connector)
 		return
 	}
-	var seen map[reference]digest
+	own := w.watches[connector]
+	if own == nil {
+		own = &watch{holders: map[<-chan struct{}]given{}}
+		w.watches[connector] = own
+	}
+	seen := own.holders[end]
+	if seen == nil || whole {
+		seen = given{}
+		own.holders[end] = seen
+	}
 	for key, value := range config {
 		if isDefinition(key) {
 			continue
@@ -96,22 +114,13 @@ func (w *Watched) note(connector string, config map[string]string, answers map[l
 			if _, known := answers[at]; !known {
 				continue
 			}
-			if seen == nil {
-				seen = map[reference]digest{}
-			}
 			ref.start, ref.end = 0, 0
-			seen[ref] = w.digest(answers[at], ref.key)
+			// What was given first is in use: a later part must not hide that it has changed.
+			if _, has := seen[ref]; !has {
+				seen[ref] = w.digest(answers[at], ref.key)
+			}
 		}
 	}
-	if seen == nil {
-		return
-	}
-	own := w.watches[connector]
-	if own == nil {
-		own = &watch{seen: map[reference]digest{}}
-		w.watches[connector] = own
-	}
-	maps.Copy(own.seen, seen)
 	w.plan(connector, own)
 }
 
@@ -124,23 +133,56 @@ func (w *Watched) digest(a answer, key string) digest {
 	return digest(h.Sum(nil))
 }
 
-// plan has the connector looked at when the shortest of its ttls is over.
+// plan has the connector looked at when the shortest of its ttls is over, or earlier if that
+// is planned: an instance that starts again and again must not put it off.
 func (w *Watched) plan(connector string, own *watch) {
+	own.dropEnded()
 	var after time.Duration
-	for ref := range own.seen {
-		if ttl := w.providers.ttls[ref.provider]; after == 0 || ttl < after {
-			after = ttl
+	for _, seen := range own.holders {
+		for ref := range seen {
+			if ttl := w.providers.ttls[ref.provider]; after == 0 || ttl < after {
+				after = ttl
+			}
 		}
 	}
+	if after == 0 {
+		w.forget(connector)
+		return
+	}
+	due := time.Now().Add(after)
 	if own.timer != nil {
+		if !due.Before(own.due) {
+			return
+		}
 		own.timer.Stop()
 	}
+	own.due = due
 	own.timer = time.AfterFunc(after, func() { w.look(connector, own) })
+}
+
+// dropEnded forgets the instances that have ended, if others go on.
+func (own *watch) dropEnded() {
+	var ended []<-chan struct{}
+	for end := range own.holders {
+		select {
+		case <-end:
+			ended = append(ended, end)
+		default:
+		}
+	}
+	if len(ended) == len(own.holders) {
+		return
+	}
+	for _, end := range ended {
+		delete(own.holders, end)
+	}
 }
 
 func (w *Watched) forget(connector string) {
 	if own := w.watches[connector]; own != nil {
-		own.timer.Stop()
+		if own.timer != nil {
+			own.timer.Stop()
+		}
 		delete(w.watches, connector)
 	}
 }
@@ -151,7 +193,11 @@ func (w *Watched) look(connector string, own *watch) {
 	here, restart := w.here, w.restart
 	var refs []reference
 	if w.watches[connector] == own {
-		refs = slices.Collect(maps.Keys(own.seen))
+		own.timer = nil
+		own.dropEnded()
+		for _, seen := range own.holders {
+			refs = slices.AppendSeq(refs, maps.Keys(seen))
+		}
 	}
 	w.mu.Unlock()
 	if refs == nil {
@@ -185,7 +231,8 @@ func (w *Watched) look(connector string, own *watch) {
 	restart(connector)
 }
 
-// changed reports whether a reference stands for something else than when it was noted.
+// changed reports whether a reference stands for something else than when an instance was
+// given it.
 func (w *Watched) changed(own *watch, refs []reference) (bool, error) {
 	answers, err := w.providers.lookUp(context.Background(), refs)
 	if err != nil {
@@ -193,9 +240,12 @@ func (w *Watched) changed(own *watch, refs []reference) (bool, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, ref := range refs {
-		if w.digest(answers[location{ref.provider, ref.path}], ref.key) != own.seen[ref] {
-			return true, nil
+	for _, seen := range own.holders {
+		for ref, was := range seen {
+			// One that came meanwhile was not looked up.
+			if now, known := answers[location{ref.provider, ref.path}]; known && w.digest(now, ref.key) != was {
+				return true, nil
+			}
 		}
 	}
 	return false, nil

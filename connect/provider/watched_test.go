@@ -2,6 +2,7 @@ package provider
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -46,7 +47,13 @@ func (w *watching) write(t *testing.T, text string) {
 
 func (w *watching) transform(t *testing.T, config map[string]string) map[string]string {
 	t.Helper()
-	got, err := w.Transform(t.Context(), "c", config)
+	return w.transformFor(t.Context(), t, config)
+}
+
+// transformFor is transform for the instance that lives as long as ctx.
+func (w *watching) transformFor(ctx context.Context, t *testing.T, config map[string]string) map[string]string {
+	t.Helper()
+	got, err := w.Transform(ctx, "c", config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,6 +144,75 @@ func TestWhoIsNotToBeRestartedIsNot(t *testing.T) {
 		w.transform(t, map[string]string{"connector.class": "X", "a": "${env:WATCHED}"})
 		if len(w.watches) != 0 {
 			t.Errorf("a provider without ttl.ms is watched: %v", w.watches)
+		}
+	})
+}
+
+func TestAReferenceThatIsNoLongerUsedIsNotWatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatching(t, map[string]string{"config.providers.file.param.ttl.ms": "1000"})
+		w.write(t, "old=1\nnew=1\ntask=1\n")
+		reference := func(key string) string { return "${file:" + w.file + ":" + key + "}" }
+		former, end := context.WithCancel(t.Context())
+		w.transformFor(former, t, map[string]string{"connector.class": "X", "a": reference("old")})
+		w.transformFor(former, t, map[string]string{"task.class": "T", "b": reference("task")})
+		now, endNow := context.WithCancel(t.Context())
+		defer endNow()
+		w.transformFor(now, t, map[string]string{"connector.class": "X", "a": reference("new")})
+		w.write(t, "old=2\nnew=1\ntask=1\n")
+		end()
+		if got := w.after(2 * time.Second); got != "" {
+			t.Errorf("%s was restarted for what only a former instance was given", got)
+		}
+		w.transformFor(now, t, map[string]string{"connector.class": "X", "a": "1"})
+		w.write(t, "old=2\nnew=2\ntask=2\n")
+		if got := w.after(2 * time.Second); got != "" {
+			t.Errorf("%s was restarted for what its configuration does not have any more", got)
+		}
+		if len(w.watches) != 0 {
+			t.Errorf("watched without references: %v", w.watches)
+		}
+	})
+}
+
+func TestATaskThatStartsAgainDoesNotHideAChangeFromTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatching(t, map[string]string{"config.providers.file.param.ttl.ms": "60000"})
+		w.write(t, "k=1\n")
+		config := map[string]string{"connector.class": "X", "a": "${file:" + w.file + ":k}"}
+		w.transform(t, config) // what runs on
+		w.write(t, "k=2\n")
+		again := func() {
+			ctx, end := context.WithCancel(t.Context())
+			w.transformFor(ctx, t, config)
+			end()
+		}
+		for range 2 { // nor does one that starts more often than anybody looks put the look off
+			again()
+			if got := w.after(25 * time.Second); got != "" {
+				t.Errorf("%s was restarted early", got)
+			}
+		}
+		again()
+		if got := w.after(25 * time.Second); got != "c" {
+			t.Errorf("restarted was %q, want c", got)
+		}
+	})
+}
+
+func TestATaskThatHasFailedWaitsForAChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatching(t, map[string]string{"config.providers.file.param.ttl.ms": "1000"})
+		w.write(t, "k=1\n")
+		ctx, end := context.WithCancel(t.Context())
+		w.transformFor(ctx, t, map[string]string{"connector.class": "X", "a": "${file:" + w.file + ":k}"})
+		end()
+		if got := w.after(5 * time.Second); got != "" {
+			t.Errorf("%s was restarted, though nothing has changed", got)
+		}
+		w.write(t, "k=2\n")
+		if got := w.after(time.Second); got != "c" {
+			t.Errorf("restarted was %q, want c", got)
 		}
 	})
 }
