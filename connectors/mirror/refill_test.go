@@ -108,3 +108,28 @@ func TestAnEmptyCopyThatNothingWasWrittenToIsNotRefilled(t *testing.T) {
 		})
 	}
 }
+
+func TestABatchOfWhichAllWasSkippedIsNotMirroredAgain(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, localkafka.Options{}, localkafka.Options{})
+	p.source.CreateTopic("t", 1, nil)
+	p.source.ProduceInTransaction("one", true, "t", text("0", "1", "2")...) // and a marker, which only the batch's end is behind
+	refusal := p.b.Fail(localkafka.Fault{API: localkafka.Produce, Code: messageTooLarge, Topic: "A.t", Times: -1})
+	config := p.with("refill.on.target.loss=true", "on.record.error=skip", "replication.mode=batch")
+	r := newRunner(t, p, "MirrorSourceConnector", NewSourceConnector())
+	r.start(config)
+	r.await("the offset of the batch's end", func() bool {
+		return r.stored.get(map[string]any{"cluster": "A", "partition": int64(0), "topic": "t"})["offset"] == int64(3)
+	})
+	r.awaitBatch(1)
+
+	refusal.Undo()
+	p.source.Produce("t", text("3")...)
+	again := newRunner(t, p, "MirrorSourceConnector", NewSourceConnector())
+	again.stored = r.stored
+	again.start(config)
+	got := p.target.AwaitRecords("A.t", 1, patience)
+	if diff := cmp.Diff([]string{"3"}, values(got[0])); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -46,6 +46,9 @@ type sourcePartition struct {
 	// bare says that nothing was written to the copy yet, as far as what is stored tells.
 	// The producer's goroutine ends it.
 	bare atomic.Bool
+	// toldLate says that records are written in transactions: what became of them is told
+	// after the offsets behind them were stored.
+	toldLate bool
 
 	sourceEnd int64 // of the log, as last seen, -1 before
 	// queued are records that may be handed out; handedTo is behind the last that was, -1
@@ -150,7 +153,7 @@ func (b *batch) add(p *sourcePartition, records []kafka.Record) {
 func (b *batch) place(p *sourcePartition, position int64) {
 	to := &b.records[0]
 	at := &sourceOffset{offset: position, partition: p}
-	at.bare.Store(p.handedTo < 0) // a transaction says only later what became of what was handed out
+	at.bare.Store(!p.toldLate || p.handedTo < 0) // else p.bare may not know yet
 	to.PositionOnly, to.SourcePartition, to.SourceOffset = true, p.position, at
 	b.pointers = append(b.pointers, to)
 	b.records = b.records[1:]

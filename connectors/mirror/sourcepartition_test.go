@@ -81,6 +81,41 @@ func TestAnAcknowledgedOffsetHoldsNoBatch(t *testing.T) {
 	}
 }
 
+func TestAPositionIsBareIfNothingWasWrittenBeforeIt(t *testing.T) {
+	written := &connect.RecordMetadata{Topic: "A.t", Partition: 3}
+	for name, c := range map[string]struct {
+		records       []*connect.RecordMetadata // what becomes of them, nil for left out
+		transactional bool
+		want          bool
+	}{
+		"no records":                           {want: true},
+		"all left out":                         {records: []*connect.RecordMetadata{nil, nil}, want: true},
+		"one written":                          {records: []*connect.RecordMetadata{nil, written}},
+		"no records, in a transaction":         {transactional: true, want: true},
+		"what a transaction does not tell yet": {records: []*connect.RecordMetadata{nil, nil}, transactional: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := testPartition(&meter{values: map[string]float64{}})
+			p.handedTo, p.toldLate = -1, c.transactional
+			p.bare.Store(true)
+			records := convert([]portion{{partition: p, records: make([]kafka.Record, len(c.records))}, {partition: p, position: 7, placed: true}}, time.Now())
+			if !c.transactional {
+				for i, md := range c.records {
+					new(SourceTask).CommitRecord(records[i], md)
+				}
+			}
+
+			want := map[string]any{"offset": int64(7)}
+			if c.want {
+				want["bare"] = true
+			}
+			if diff := cmp.Diff(want, records[len(c.records)].SourceOffset.OffsetFields()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestABatchHoldsNoMoreThanMaxPollRecordsAndLosesNone(t *testing.T) {
 	p, q := testPartition(&meter{values: map[string]float64{}}), testPartition(&meter{values: map[string]float64{}})
 	records := func(from, n int64) (out []kafka.Record) {

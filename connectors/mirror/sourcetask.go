@@ -57,6 +57,8 @@ type SourceTask struct {
 	target connect.TargetTeller
 	// requestCommit has the worker commit offsets now.
 	requestCommit func()
+	// transactional says that the worker writes in transactions.
+	transactional bool
 }
 
 // Start implements connect.SourceTask. It reads the stored offsets; the source itself
@@ -75,6 +77,7 @@ func (t *SourceTask) Start(ctx context.Context, tc connect.TaskContext, config m
 	t.id = tc.ID()
 	t.traffic = newTraffic(s, t.lane.batches)
 	if in, ok := tc.(connect.TransactionTeller); ok && in.InTransactions() {
+		t.transactional = true
 		t.traffic.room = 0 // nothing is acknowledged before a commit; and what is stuck fails the transaction
 	}
 	t.troubles = newTroubles(t.logger)
@@ -165,7 +168,9 @@ func (t *SourceTask) findPositions(ctx context.Context, tc connect.TaskContext, 
 	keys := make([]*connect.SourcePartition, len(assigned))
 	for i, tp := range assigned {
 		keys[i] = connect.NewSourcePartition(replica.SourcePartitionMap(s.source, tp.Topic, tp.Partition))
-		t.partitions[kafka.TopicPartition(tp)] = newSourcePartition(tc.Metrics(), s, tp, keys[i], ends[tp])
+		p := newSourcePartition(tc.Metrics(), s, tp, keys[i], ends[tp])
+		p.toldLate = t.transactional
+		t.partitions[kafka.TopicPartition(tp)] = p
 	}
 	offsets, err := tc.Offsets().Offsets(ctx, keys)
 	if err != nil {
