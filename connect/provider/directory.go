@@ -44,7 +44,7 @@ func (d directory) lookup(path string, keys []string) (map[string]string, Reason
 		if info, err := os.Stat(member); err != nil || !info.Mode().IsRegular() {
 			continue
 		}
-		text, err := os.ReadFile(member)
+		text, err := readFile(member)
 		if err != nil {
 			return nil, MissingKey, fmt.Errorf("file %q: %w", name, withoutPath(err))
 		}

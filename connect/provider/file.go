@@ -3,7 +3,6 @@ package provider
 import (
 	"bytes"
 	"errors"
-	"os"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -26,7 +25,7 @@ func (f file) lookup(path string, keys []string) (map[string]string, Reason, err
 	if err != nil || !ok {
 		return nil, NotAllowed, err
 	}
-	text, err := os.ReadFile(path)
+	text, err := readFile(path)
 	if err != nil {
 		return nil, MissingKey, withoutPath(err)
 	}
