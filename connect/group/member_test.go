@@ -185,9 +185,13 @@ func TestRejoinCausesOneRoundHoweverOftenItIsAsked(t *testing.T) {
 		w1.takeEvents()
 		synctest.Wait()
 
+		// A round that is past its beginning would not cover what is asked next.
+		asked := make(chan struct{})
+		w1.set(func(w *worker) { w.busy = func(context.Context, string) { <-asked } })
 		c.configure(map[string]int{"a": 2})
 		m1.Rejoin("first")
 		m1.Rejoin("connector a has new task configurations")
+		close(asked)
 		pass(time.Minute)
 
 		diff(t, "w1", []string{"join", "round 2: a a-0 a-1"}, w1.takeEvents())
