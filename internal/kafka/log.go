@@ -96,8 +96,12 @@ func (l *Log) advance(batch []Fetched, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, f := range batch {
-		if f.Err == nil {
-			l.positions[f.TopicPartition] = f.NextOffset
+		if f.Err != nil {
+			continue
+		}
+		// Not what was handed out: a Restart meanwhile has begun anew.
+		if at, ok := l.fetcher.Position(f.TopicPartition); ok {
+			l.positions[f.TopicPartition] = at
 		}
 	}
 	if errors.Is(err, ErrOffsetOutOfRange) {
@@ -170,15 +174,28 @@ func (l *Log) Err() error {
 }
 
 // Restart reads the topic from its beginning again; apply gets what it had before once more.
-func (l *Log) Restart() {
+// After an error it goes on as before.
+func (l *Log) Restart(ctx context.Context) error {
 	l.mu.Lock()
 	starts := make(map[TopicPartition]int64, len(l.positions))
 	for tp := range l.positions {
-		l.positions[tp], starts[tp] = 0, Earliest
+		starts[tp] = Earliest
+	}
+	l.mu.Unlock()
+	// A partition without records never hands out how far it is.
+	found, _, err := l.client.listOffsets(ctx, starts, ReadUncommitted)
+	if err != nil {
+		return fmt.Errorf("reading the topic %s again: %w", l.topic, err)
+	}
+	maps.Copy(starts, found)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for tp, start := range starts {
+		l.positions[tp] = max(start, 0)
 	}
 	l.err, l.beyond = nil, nil
-	l.mu.Unlock()
 	l.fetcher.Assign(starts)
+	return nil
 }
 
 // Close ends reading and waits for a running apply. ReadToEnd fails from then on.

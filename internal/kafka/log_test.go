@@ -141,3 +141,64 @@ func TestALogWithCompactedRecordsIsReadToItsEnd(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// What the follower still handed out when the log was restarted says nothing about how far it is read now.
+func TestARestartedLogIsAtItsEndOnceItIsReadAgain(t *testing.T) {
+	c := startCluster(t, localkafka.Options{Topics: map[string]int32{"a": 1}})
+	p, tp := newTestProducer(t, c.Bootstrap()), TopicPartition{"a", 0}
+	var a applied
+	reached, released := make(chan struct{}), make(chan struct{})
+	l := openTestLog(t, c, "a", func(r Record) {
+		if a.apply(r); string(r.Value) == "held" {
+			select {
+			case <-released:
+			default:
+				close(reached)
+				<-released
+			}
+		}
+	})
+	mustSend(t, p, &Record{Topic: "a", Value: []byte("held")})
+	<-reached
+	fetches := c.Hold(localkafka.Fetch)
+	defer fetches.Undo()
+	l.mu.Lock()
+	moved := l.moved
+	l.mu.Unlock()
+
+	if err := l.Restart(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	close(released)
+
+	<-moved
+	l.mu.Lock()
+	behind := l.behind(map[TopicPartition]int64{tp: 1})
+	l.mu.Unlock()
+	if !behind {
+		t.Error("the log is at its end before it is read again")
+	}
+	fetches.Undo()
+	if err := l.ReadToEnd(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"0:held", "0:held"}, a.take()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestARestartedLogWithoutRecordsIsAtItsEnd(t *testing.T) {
+	c := startCluster(t, localkafka.Options{Topics: map[string]int32{"a": 1}})
+	sendNumbered(t, newTestProducer(t, c.Bootstrap()), "a", 1, 5)
+	tp := TopicPartition{"a", 0}
+	if low, failed, err := newTestAdmin(t, c.Bootstrap()).DeleteRecords(testContext(t), map[TopicPartition]int64{tp: 5}); err != nil || len(failed) > 0 || low[tp] != 5 {
+		t.Fatal(low, failed, err)
+	}
+	l := openTestLog(t, c, "a", func(Record) {})
+	if err := l.Restart(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.ReadToEnd(testContext(t)); err != nil {
+		t.Error(err)
+	}
+}

@@ -200,7 +200,12 @@ func (p *presence) watch(ctx context.Context, log *kafka.Log) {
 		// Brokers that lost records have the same topic, with an earlier end.
 		if again || errors.Is(log.Err(), kafka.ErrOffsetOutOfRange) {
 			p.logger.Warn("Reading the topic again from its beginning")
-			log.Restart()
+			if err := log.Restart(ctx); err != nil && ctx.Err() == nil {
+				p.logger.Warn("The topic cannot be read again yet", "error", err)
+				p.mu.Lock()
+				p.again = true
+				p.mu.Unlock()
+			}
 		}
 	}
 }
