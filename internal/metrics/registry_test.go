@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -204,6 +205,27 @@ func TestCountersOnlyGrowAndLoseNothing(t *testing.T) {
 	}
 	all.Wait()
 	expect(t, show(), "# HELP n_total N.", "# TYPE n_total counter", "n_total 8000")
+}
+
+func TestWhatIsAskedForWhileItsScopeIsRemovedIsNotLeftBehind(t *testing.T) {
+	r, show, _ := page(t)
+	s := r.Scope(map[string]string{"t": "0"})
+	var both sync.WaitGroup
+	r.mu.Lock()
+	both.Go(func() { s.Counter("c_total", "C.", nil).Add(1) })
+	for s.mu.TryLock() {
+		asked := len(s.asked)
+		s.mu.Unlock()
+		if asked > 0 {
+			t.Error("the scope can be removed before there is what was asked for")
+			break
+		}
+		runtime.Gosched()
+	}
+	both.Go(s.Remove)
+	r.mu.Unlock()
+	both.Wait()
+	expect(t, show())
 }
 
 func BenchmarkCounterAdd(b *testing.B) {

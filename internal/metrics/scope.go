@@ -33,38 +33,35 @@ func (r *Registry) Scope(labels map[string]string) *Scope {
 
 // Counter implements connect.Metrics.
 func (s *Scope) Counter(name, help string, labels map[string]string) connect.Counter {
-	if all, ok := s.ask(name, labels); ok {
-		return s.registry.Counter(name, help, all)
-	}
-	return &series{}
+	var c connect.Counter = &series{}
+	s.ask(name, labels, func(all map[string]string) { c = s.registry.Counter(name, help, all) })
+	return c
 }
 
 // Gauge implements connect.Metrics.
 func (s *Scope) Gauge(name, help string, labels map[string]string) connect.Gauge {
-	if all, ok := s.ask(name, labels); ok {
-		return s.registry.Gauge(name, help, all)
-	}
-	return &series{}
+	var g connect.Gauge = &series{}
+	s.ask(name, labels, func(all map[string]string) { g = s.registry.Gauge(name, help, all) })
+	return g
 }
 
 // GaugeFunc is the Registry's.
 func (s *Scope) GaugeFunc(name, help string, labels map[string]string, value func() float64) {
-	if all, ok := s.ask(name, labels); ok {
-		s.registry.GaugeFunc(name, help, all, value)
-	}
+	s.ask(name, labels, func(all map[string]string) { s.registry.GaugeFunc(name, help, all, value) })
 }
 
-func (s *Scope) ask(name string, labels map[string]string) (map[string]string, bool) {
+// ask asks the registry unless the scope is removed, which waits meanwhile: nobody would remove what is asked for after it.
+func (s *Scope) ask(name string, labels map[string]string, ask func(all map[string]string)) {
 	all := make(map[string]string, len(labels)+len(s.labels))
 	maps.Copy(all, labels)
 	maps.Copy(all, s.labels)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.removed {
-		return nil, false
+		return
 	}
 	s.asked = append(s.asked, request{name, all})
-	return all, true
+	ask(all)
 }
 
 // Remove takes all metrics of the scope away. What is asked for afterwards measures
