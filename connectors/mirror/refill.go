@@ -36,14 +36,23 @@ func (v *topicView) compareCopies(target map[string]kafka.TopicInfo) {
 	for topic := range v.seen {
 		remote := v.c.settings.remoteTopic(topic)
 		id := target[remote].ID
-		if id == [16]byte{} {
+		if id == [16]byte{} || v.former[id] {
 			continue
 		}
 		if before, known := v.copies[topic]; known && before != id {
+			v.former[before] = true
 			v.lostCopy(topic, hex.EncodeToString(id[:]))
 		}
 		v.copies[topic] = id
 	}
+}
+
+// dropCopy forgets a copy in whose place there is another, of which no id is known yet.
+func (v *topicView) dropCopy(topic string) {
+	if id, known := v.copies[topic]; known {
+		v.former[id] = true
+	}
+	delete(v.copies, topic)
 }
 
 // lostCopy tells of a copy that was deleted and made anew, by this mirror or by somebody

@@ -35,8 +35,10 @@ type sourceWatch struct {
 	found map[kafka.TopicPartition]finding
 	ends  map[kafka.TopicPartition]int64
 
-	// ids are those of the topics at the last look; run's own.
+	// ids are those of the topics at the last look, former those that were replaced. Both
+	// are run's own.
 	ids    map[string][16]byte
+	former map[[16]byte]bool
 	wake   chan struct{}
 	cancel context.CancelFunc
 	ended  chan struct{}
@@ -44,7 +46,7 @@ type sourceWatch struct {
 
 // start begins to watch the topics of the given partitions.
 func (w *sourceWatch) start(ctx context.Context, partitions []kafka.TopicPartition) {
-	w.topics, w.ids = map[string][]kafka.TopicPartition{}, map[string][16]byte{}
+	w.topics, w.ids, w.former = map[string][]kafka.TopicPartition{}, map[string][16]byte{}, map[[16]byte]bool{}
 	for _, tp := range partitions {
 		w.topics[tp.Topic] = append(w.topics[tp.Topic], tp)
 	}
@@ -127,17 +129,10 @@ func (w *sourceWatch) investigate(ctx context.Context) {
 	w.mu.Lock()
 	suspects := maps.Clone(w.lost)
 	w.mu.Unlock()
-	recreated := map[string]bool{}
-	for topic, info := range infos {
-		switch before, known := w.ids[topic]; {
-		case info.ID == [16]byte{}:
-		case !known:
-			w.ids[topic] = info.ID
-		case before != info.ID:
-			recreated[topic] = true
-			for _, tp := range w.topics[topic] {
-				suspects[tp] = true
-			}
+	recreated := w.madeAnew(infos)
+	for _, topic := range recreated {
+		for _, tp := range w.topics[topic] {
+			suspects[tp] = true
 		}
 	}
 	if len(suspects) == 0 {
@@ -152,7 +147,7 @@ func (w *sourceWatch) investigate(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	for topic := range recreated {
+	for _, topic := range recreated {
 		// All partitions of a new topic are dealt with at once, lest one is told twice.
 		if slices.ContainsFunc(w.topics[topic], func(tp kafka.TopicPartition) bool { _, ok := found[tp]; return !ok }) {
 			for _, tp := range w.topics[topic] {
@@ -165,7 +160,7 @@ func (w *sourceWatch) investigate(ctx context.Context) {
 			f.recreated = true
 			found[tp] = f
 		}
-		w.ids[topic] = infos[topic].ID
+		w.accept(topic, infos[topic].ID)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -173,6 +168,27 @@ func (w *sourceWatch) investigate(ctx context.Context) {
 		w.found[tp] = f
 		delete(w.lost, tp)
 	}
+}
+
+// madeAnew lists the topics that are others than before.
+func (w *sourceWatch) madeAnew(infos map[string]kafka.TopicInfo) []string {
+	var topics []string
+	for topic, info := range infos {
+		switch before, known := w.ids[topic]; {
+		case info.ID == [16]byte{}, w.former[info.ID]: // not told, or by a broker that is not up to date
+		case !known:
+			w.ids[topic] = info.ID
+		case before != info.ID:
+			topics = append(topics, topic)
+		}
+	}
+	return topics
+}
+
+// accept goes on with the topic that has taken the place of another.
+func (w *sourceWatch) accept(topic string, id [16]byte) {
+	w.former[w.ids[topic]] = true
+	w.ids[topic] = id
 }
 
 // examine asks where logs begin and end. Partitions that cannot be asked about, such as

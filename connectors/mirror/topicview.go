@@ -39,6 +39,9 @@ type topicView struct {
 	// that were made anew and are to be refilled, by topic.
 	copies  map[string][16]byte
 	refills map[string]string
+	// former are the ids of topics, of either cluster, in whose place there are others: a
+	// broker that is not up to date may still tell of them.
+	former map[[16]byte]bool
 	// surplus are the partitions that copies have more than their topics, by topic.
 	surplus map[string]int32
 	// refused puts off what the target refused to do for a topic.
@@ -55,7 +58,7 @@ type refusal struct {
 func newTopicView(c *SourceConnector) *topicView {
 	return &topicView{c: c, patient: !c.settings.given(refreshTopics + intervalSuffix), wanted: map[string]bool{}, seen: map[string]kafka.TopicInfo{}, missing: map[string]bool{},
 		usable: map[string]int32{}, refused: map[string]refusal{}, hidden: map[string]time.Time{},
-		copies: map[string][16]byte{}, refills: map[string]string{}, surplus: map[string]int32{}}
+		copies: map[string][16]byte{}, refills: map[string]string{}, former: map[[16]byte]bool{}, surplus: map[string]int32{}}
 }
 
 // refresh looks at both clusters, creates what the target lacks, and returns the
@@ -125,7 +128,10 @@ func (v *topicView) choose(source map[string]kafka.TopicInfo) map[string]kafka.T
 			v.forget(topic)
 			logger.Warn("A source topic was deleted: it is no longer mirrored. Its copy and the offsets stored for it stay",
 				"topic", topic, "remote_topic", s.remoteTopic(topic), "cluster", s.source)
+		case v.former[now.ID]: // the whole answer is old
+			selected[topic] = before
 		case before.ID != now.ID && before.ID != [16]byte{}:
+			v.former[before.ID] = true
 			logger.Warn("A source topic was deleted and created anew: its new records are appended to the copy of the old ones. Where the new topic is already longer than the old one was read, records up to there are not mirrored",
 				"topic", topic, "remote_topic", s.remoteTopic(topic), "cluster", s.source)
 		case before.Partitions > now.Partitions: // a topic never shrinks: the answer is old
@@ -197,7 +203,7 @@ func (v *topicView) create(ctx context.Context, selected, target map[string]kafk
 			"topic", topic, "remote_topic", remote, "cluster", s.target, "operation", "create topic")
 		if errs[i] == nil {
 			if v.usable[topic] > 0 && v.hidden[topic].IsZero() {
-				delete(v.copies, topic)
+				v.dropCopy(topic)
 				v.lostCopy(topic, strconv.FormatInt(time.Now().UnixMilli(), 10))
 			}
 			target[remote] = kafka.TopicInfo{Partitions: n}

@@ -41,7 +41,8 @@ type presence struct {
 	turn    chan struct{} // holds one token, for who asks: who comes meanwhile has the answer, too
 
 	mu      sync.Mutex
-	id      [16]byte // all zero: the brokers are too old to tell
+	id      [16]byte          // all zero: the brokers are too old to tell
+	former  map[[16]byte]bool // ids of topics in whose place there is another
 	looked  time.Time
 	missing time.Time // since when, zero: it is there
 	told    bool
@@ -106,6 +107,9 @@ func (p *presence) seen(now time.Time, id [16]byte, there bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	none := [16]byte{}
+	if p.former[id] {
+		id = none // told by a broker that is not up to date
+	}
 	switch {
 	case p.lost != nil:
 		return p.lost
@@ -130,6 +134,10 @@ func (p *presence) seen(now time.Time, id [16]byte, there bool) error {
 			return err
 		}
 		p.again = true
+		if p.former == nil {
+			p.former = map[[16]byte]bool{}
+		}
+		p.former[p.id] = true
 	}
 	if id != none {
 		p.id = id

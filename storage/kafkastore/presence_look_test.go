@@ -55,3 +55,22 @@ func TestThoseWhoLookAtTheSameTimeAskOnce(t *testing.T) {
 		t.Errorf("looked at %s, id %x", p.looked, p.id)
 	}
 }
+
+// A broker that is not up to date still tells of the topic in whose place there is another.
+func TestATopicMadeAnewIsReadAgainOnceThoughSomeBrokersStillKnowTheOldOne(t *testing.T) {
+	before, after := [16]byte{1}, [16]byte{2}
+	p := &presence{topic: Topic{Name: "offsets"}, content: content{replaceable: true}, logger: slog.New(slog.DiscardHandler)}
+	times := 0
+	for i, id := range [][16]byte{before, after, before, {}, after, before, after} {
+		if err := p.seen(time.UnixMilli(int64(i)), id, true); err != nil {
+			t.Fatal(err)
+		}
+		if p.again {
+			times++
+		}
+		p.again = false
+	}
+	if times != 1 {
+		t.Errorf("read again %d times, want once", times)
+	}
+}
