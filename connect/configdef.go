@@ -61,7 +61,8 @@ type ConfigKey struct {
 	Dependents   []string
 	// Live keys reach running tasks when they change, see LiveTask.
 	Live bool
-	// Recommend returns proposed values for the key, nil when any value may do.
+	// Recommend returns proposed values for the key, nil when any value may do. It must not
+	// change config.
 	Recommend func(config map[string]string) []string
 }
 

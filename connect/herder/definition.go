@@ -196,7 +196,7 @@ func (c *check) alias(kind aliasKind, alias string) {
 		Name: prefix + "type", Type: connect.TypeClass, Required: true, Importance: connect.High, Group: group, Width: "LONG",
 		DisplayName: kind.name + " type for " + alias, Doc: "Class of the " + kind.word + " " + alias + ".",
 		Recommend: func(map[string]string) []string { return c.validator.classes(kind.kind) },
-	}, "", c.config, func(text string) (string, string) {
+	}, "", c.settings, func(text string) (string, string) {
 		p, err := c.validator.Plugins.Find(text, kind.kind)
 		if err != nil {
 			return "", noSuchClass(prefix+"type", text)
@@ -217,7 +217,7 @@ func (c *check) alias(kind aliasKind, alias string) {
 	if found != nil {
 		key.Default = found.Version
 	}
-	version := evaluate(key, key.Name, c.config)
+	version := evaluate(key, key.Name, c.settings)
 	c.add(version)
 	if found == nil {
 		return
@@ -232,7 +232,7 @@ func (c *check) alias(kind aliasKind, alias string) {
 		if k.DisplayName == "" {
 			k.DisplayName = own
 		}
-		i := evaluate(&k, own, c.config)
+		i := evaluate(&k, own, c.settings)
 		if own == "predicate" && kind.kind == plugin.Transformation {
 			c.checkListed(i)
 		}
@@ -240,12 +240,19 @@ func (c *check) alias(kind aliasKind, alias string) {
 	}
 }
 
+func (c *check) listPredicates() {
+	names, _ := c.index[predicateAliases.list].value.([]string)
+	c.predicates = make(map[string]bool, len(names))
+	for _, alias := range names {
+		c.predicates[alias] = true
+	}
+}
+
 // checkListed refuses the alias of a predicate that is not there, with which the tasks would
 // fail (Java lets them).
 func (c *check) checkListed(predicate *item) {
-	alias, ok := predicate.value.(string)
-	if names, _ := c.index[predicateAliases.list].value.([]string); ok && !slices.Contains(names, alias) {
-		predicate.fail(fmt.Sprintf("Invalid value %s for configuration %s: It is not listed in predicates", alias, predicate.name))
+	if alias, ok := predicate.value.(string); ok && !c.predicates[alias] {
+		predicate.fail(fmt.Sprintf("Invalid value %s for configuration %s: It is not listed in predicates", predicate.value, predicate.name))
 	}
 }
 
@@ -291,13 +298,14 @@ func (c *check) converters() []*item {
 		if err != nil { // it was found before
 			continue
 		}
-		settings := map[string]*string{"converter.type": &converter.word}
+		given := map[string]*string{"converter.type": &converter.word}
 		prefix := converter.key + "."
 		for key, value := range c.config {
 			if own, ok := strings.CutPrefix(key, prefix); ok {
-				settings[own] = value
+				given[own] = value
 			}
 		}
+		settings := newSettings(given)
 		for _, k := range definitionOf(p).Keys() {
 			i := evaluate(k, k.Name, settings)
 			i.name = prefix + k.Name

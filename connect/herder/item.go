@@ -3,6 +3,7 @@ package herder
 import (
 	"fmt"
 	"strings"
+	"sync"
 
 	"tributary/api"
 	"tributary/connect"
@@ -25,15 +26,27 @@ func (i *item) fail(messages ...string) { i.errors = append(i.errors, messages..
 // with it. The class is "" if there is none.
 type classResolver func(text string) (class, reason string)
 
+// settings are the configuration that keys are evaluated by.
+type settings struct {
+	given map[string]*string
+	// plain are those that are not null, for keys that recommend values. There may be many
+	// such keys: all have the same map.
+	plain func() map[string]string
+}
+
+func newSettings(given map[string]*string) settings {
+	return settings{given, sync.OnceValue(func() map[string]string { return plainConfig(given) })}
+}
+
 // evaluate parses and checks one key. Messages of the key's own check call it own: keys
 // of transforms do not know the prefix they stand under.
-func evaluate(k *connect.ConfigKey, own string, config map[string]*string) *item {
+func evaluate(k *connect.ConfigKey, own string, config settings) *item {
 	return evaluateClass(k, own, config, nil)
 }
 
-func evaluateClass(k *connect.ConfigKey, own string, config map[string]*string, resolve classResolver) *item {
+func evaluateClass(k *connect.ConfigKey, own string, config settings, resolve classResolver) *item {
 	i := &item{key: k, name: k.Name, visible: true}
-	text, given := config[k.Name]
+	text, given := config.given[k.Name]
 	if !given || text != nil {
 		plain := map[string]string{}
 		if given {
@@ -54,7 +67,7 @@ func evaluateClass(k *connect.ConfigKey, own string, config map[string]*string, 
 		}
 	}
 	if k.Recommend != nil {
-		i.recommended = k.Recommend(plainConfig(config))
+		i.recommended = k.Recommend(config.plain())
 	}
 	if message := k.Items.Check(own, i.value); message != "" && (i.value != nil || k.Required || k.Default != nil) {
 		i.fail(message)

@@ -95,7 +95,7 @@ func (v *Validator) validateResolved(ctx context.Context, config map[string]*str
 	if !wanted.acceptsPlugin(p) {
 		return v.wrongVersion(p, config, wanted), nil
 	}
-	c := &check{validator: v, plugin: p, connector: instance, config: config}
+	c := &check{validator: v, plugin: p, connector: instance, config: config, settings: newSettings(config)}
 	c.framework()
 	converters := c.converters()
 	overrides, err := c.overrides()
@@ -164,13 +164,13 @@ func plainConfig(config map[string]*string) map[string]string {
 // wrongVersion is the answer when the connector is not there in the version asked for:
 // nothing that depends on the connector can be said.
 func (v *Validator) wrongVersion(p plugin.Plugin, config map[string]*string, wanted versionRange) api.ConfigInfos {
-	c := &check{validator: v, plugin: p, config: config}
+	c := &check{validator: v, plugin: p, config: config, settings: newSettings(config)}
 	for _, k := range worker.ConnectorDef("").Keys() {
 		key := *k
 		if key.Name == "connector.plugin.version" {
 			key.Default = p.Version
 		}
-		c.add(evaluate(&key, key.Name, config))
+		c.add(evaluate(&key, key.Name, c.settings))
 	}
 	for _, name := range []string{"connector.class", "connector.plugin.version"} {
 		c.index[name].fail(missingVersion(p, wanted))
@@ -187,6 +187,9 @@ type check struct {
 	plugin    plugin.Plugin
 	connector connect.Connector
 	config    map[string]*string
+	settings  settings // of config
+	// predicates are the aliases of those that are listed.
+	predicates map[string]bool
 
 	// items are the declared keys in their order, undeclared those that are not declared
 	// but have an error.
@@ -223,9 +226,10 @@ func (c *check) addUndeclared(name string) *item {
 // framework evaluates the keys that are not the connector's own.
 func (c *check) framework() {
 	for _, k := range c.frameworkKeys() {
-		c.add(evaluateClass(&k.ConfigKey, k.Name, c.config, k.class))
+		c.add(evaluateClass(&k.ConfigKey, k.Name, c.settings, k.class))
 	}
 	c.showConverterVersions(c.index, true)
+	c.listPredicates()
 	c.aliases(transformAliases)
 	c.aliases(predicateAliases)
 	if c.plugin.Kind == plugin.Source {
@@ -252,7 +256,7 @@ func (c *check) own(ctx context.Context) {
 	keys := declared(c.plugin, c.connector)
 	defining()
 	for _, k := range keys {
-		i := evaluateClass(k, k.Name, c.config, c.classOf(k.Name))
+		i := evaluateClass(k, k.Name, c.settings, c.classOf(k.Name))
 		own[k.Name] = i
 		// The key is declared after all: what was said of it as an unknown one is void.
 		undeclared = slices.DeleteFunc(undeclared, func(u *item) bool { return u.name == k.Name })
@@ -284,9 +288,11 @@ func (c *check) own(ctx context.Context) {
 // counts by value.
 func (c *check) result(further []*item) api.ConfigInfos {
 	infos := api.ConfigInfos{Name: deref(c.config["connector.class"]), Groups: []string{}, Configs: []api.ConfigInfo{}}
+	seen := map[string]bool{"": true}
 	show := func(i *item) {
 		infos.Configs = append(infos.Configs, i.info())
-		if i.key != nil && i.key.Group != "" && !slices.Contains(infos.Groups, i.key.Group) {
+		if i.key != nil && !seen[i.key.Group] {
+			seen[i.key.Group] = true
 			infos.Groups = append(infos.Groups, i.key.Group)
 		}
 	}

@@ -34,11 +34,14 @@ func (c *Concealment) Add(written, resolved map[string]string) {
 		if value == before {
 			continue
 		}
-		parts := strings.Split(before, ",")
+		parts := map[string]bool{}
+		for part := range strings.SplitSeq(before, ",") {
+			parts[part] = true
+		}
 		add := func(written, text string) {
 			// Errors name a whole value, one item of a list, or one line.
 			for _, text := range slices.Concat([]string{text}, strings.Split(text, ","), lines(text)) {
-				if text = strings.TrimSpace(text); !slices.Contains(parts, text) {
+				if text = strings.TrimSpace(text); !parts[text] {
 					more = append(more, forms(text, written)...)
 				}
 			}
@@ -78,9 +81,7 @@ func (c *Concealment) add(more []concealed) {
 			cmp.Compare(len(a.written), len(b.written)), strings.Compare(a.written, b.written))
 	})
 	next.list = slices.CompactFunc(more, func(a, b concealed) bool { return a.resolved == b.resolved })
-	for _, t := range next.list {
-		next.first[t.resolved[0]] = true
-	}
+	next.index()
 	c.texts.Store(next)
 }
 
@@ -147,10 +148,29 @@ func (c *Concealment) Text(message string) string {
 	return texts.replace(message)
 }
 
-// concealedTexts do not change.
+// concealedTexts do not change. A list may be of many items, and all that is said of each of
+// them is searched for all: what is looked for is found by its length and text.
 type concealedTexts struct {
-	list  []concealed
-	first [256]bool // the bytes that they begin with
+	list     []concealed // longest first
+	resolved map[string]*concealed
+	lengths  [256][]int // of those that begin with a byte, longest first
+	written  []string   // the references, each once
+}
+
+func (c *concealedTexts) index() {
+	c.resolved = make(map[string]*concealed, len(c.list))
+	written := map[string]bool{}
+	for i := range c.list {
+		t := &c.list[i]
+		c.resolved[t.resolved] = t
+		if lengths := &c.lengths[t.resolved[0]]; len(*lengths) == 0 || (*lengths)[len(*lengths)-1] != len(t.resolved) {
+			*lengths = append(*lengths, len(t.resolved))
+		}
+		if !written[t.written] && strings.HasPrefix(t.written, "${") {
+			written[t.written] = true
+			c.written = append(c.written, t.written)
+		}
+	}
 }
 
 func (c *concealedTexts) replace(s string) string {
@@ -158,7 +178,7 @@ func (c *concealedTexts) replace(s string) string {
 	done := 0
 	for i := 0; i < len(s); {
 		// What is concealed already stays, also if a reference contains what it stands for.
-		if n := c.written(s[i:]); n > 0 {
+		if n := c.reference(s[i:]); n > 0 {
 			i += n
 			continue
 		}
@@ -177,14 +197,14 @@ func (c *concealedTexts) replace(s string) string {
 	return out.String() + s[done:]
 }
 
-// written is how long the reference is that s begins with, 0 if it begins with none.
-func (c *concealedTexts) written(s string) (length int) {
+// reference is how long the reference is that s begins with, 0 if it begins with none.
+func (c *concealedTexts) reference(s string) (length int) {
 	if !strings.HasPrefix(s, "${") {
 		return 0
 	}
-	for _, t := range c.list {
-		if strings.HasPrefix(s, t.written) {
-			length = max(length, len(t.written))
+	for _, written := range c.written {
+		if strings.HasPrefix(s, written) {
+			length = max(length, len(written))
 		}
 	}
 	return length
@@ -192,12 +212,11 @@ func (c *concealedTexts) written(s string) (length int) {
 
 // at is the text that begins at s[i], nil if none does.
 func (c *concealedTexts) at(s string, i int) *concealed {
-	if !c.first[s[i]] {
-		return nil
-	}
-	for n := range c.list {
-		t := &c.list[n]
-		if strings.HasPrefix(s[i:], t.resolved) && (len(t.resolved) >= wordLength || alone(s, i, i+len(t.resolved))) {
+	for _, n := range c.lengths[s[i]] {
+		if i+n > len(s) {
+			continue
+		}
+		if t := c.resolved[s[i:i+n]]; t != nil && (n >= wordLength || alone(s, i, i+n)) {
 			return t
 		}
 	}
