@@ -308,6 +308,8 @@ type line struct {
 	calls   []string
 	broken  chan struct{} // closed to fail a JoinGroup that waits
 	lost    bool          // a request was given up: the coordinator has to be found again
+	// afterReply, if set, is called once one of replies was given.
+	afterReply func()
 }
 
 func (l *line) set(change func(l *line)) {
@@ -343,6 +345,13 @@ func (l *line) begin(ctx context.Context, kind string) error {
 	case silent:
 		<-ctx.Done()
 		return l.givenUp(ctx)
+	}
+	if reply != nil {
+		l.set(func(l *line) {
+			if l.afterReply != nil {
+				l.afterReply()
+			}
+		})
 	}
 	return reply
 }

@@ -67,6 +67,7 @@ type Member struct {
 	memberID   string
 	generation int32 // of the last JoinGroup that was answered; noGeneration when it ended
 	found      bool  // the coordinator is known, and answered last
+	admitted   bool  // a round was completed under this member id
 	inForce    protocol.Subprotocol
 	snapshot   *protocol.Assignment // the work held; nil if there was none or it was given up
 	stopped    bool                 // the eager protocol has stopped the snapshot's work
@@ -170,8 +171,9 @@ func (m *Member) MemberDeparted(memberID string) {
 	m.wishes.departed[memberID] = true
 }
 
-// Contact is the zero time while the coordinator answers; else it is when it was first
-// missed, and back is closed when it answers again.
+// Contact is the zero time while the coordinator answers and knows the member; else it is
+// when that ended, and back is closed when it does so again: one that was out of the group
+// is back with its next round.
 func (m *Member) Contact() (lost time.Time, back <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -394,6 +394,72 @@ func TestMemberThatTheGroupForgotJoinsAnewAndKeepsItsWork(t *testing.T) {
 	})
 }
 
+// The cluster fails the test if w2 still runs what w1 is given.
+func TestWorkOfAMemberThatTheGroupForgotStopsBeforeItIsGivenAwayIfItCannotComeBack(t *testing.T) {
+	for _, delay := range []time.Duration{0, 10 * time.Second, time.Minute, maxDelay} {
+		for _, unanswered := range []string{"the first join", "the join that waits"} {
+			t.Run(delay.String()+"/"+unanswered, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					waits := func(o *group.Options) { o.MaxDelay = delay }
+					c := newCluster(t, six())
+					w1, _ := c.start("w1", waits)
+					c.settledOn(map[string]int{"w1": 6})
+					w2, m2 := c.start("w2", waits)
+					c.settledOn(map[string]int{"w1": 3, "w2": 3})
+					w2.takeEvents()
+
+					// w1 joins after w2 could know, since nobody can stop what it does not know of.
+					w1.set(func(w *worker) { w.busy = func(context.Context, string) { pass(heartbeatInterval + time.Second) } })
+					w2.line.set(func(l *line) {
+						if unanswered == "the first join" {
+							l.delays["join"] = time.Hour
+						} else {
+							l.replies["join"] = &kafka.MemberIDRequiredError{MemberID: "nobody"}
+							l.afterReply = func() { l.delays["join"], l.delays["heartbeat"], l.delays["find"] = time.Hour, time.Hour, time.Hour }
+						}
+					})
+					c.broker.forget(w2.round().MemberID)
+					await(t, "w2 to notice", time.Minute, func() bool { lost, _ := m2.Contact(); return !lost.IsZero() })
+					c.settledOn(map[string]int{"w1": 6})
+				})
+			})
+		}
+	}
+}
+
+func TestAMemberThatTheGroupForgotHasNoContactUntilARoundHasTakenItInAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, six())
+		w1, m1 := c.start("w1")
+		c.settledOn(map[string]int{"w1": 6})
+		w2, _ := c.start("w2")
+		c.settledOn(map[string]int{"w1": 3, "w2": 3})
+		before := c.running()
+		w1.takeEvents()
+
+		w2.set(func(w *worker) { w.busy = func(context.Context, string) { pass(rebalanceTimeout / 2) } })
+		c.broker.forget(w1.round().MemberID)
+		pass(heartbeatInterval + time.Second)
+		lost, back := m1.Contact()
+		if lost.IsZero() {
+			t.Fatal("there is contact with a group that does not know the member")
+		}
+		pass(rebalanceTimeout / 3) // the join waits for w2
+		select {
+		case <-back:
+			t.Error("contact is back before the round is complete")
+		default:
+		}
+		<-back
+		events := w1.takeEvents()
+		diff(t, "w1 when contact is back", []string{"join", "round 4: " + itemsOf(before, "w1")}, events)
+		if lost, _ := m1.Contact(); !lost.IsZero() {
+			t.Error("contact is lost still")
+		}
+		diff(t, "who runs what", before, c.running())
+	})
+}
+
 func TestWorkerThatWasAsleepForLongerThanItsSessionKeepsItsWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, six())

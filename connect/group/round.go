@@ -70,34 +70,23 @@ func (m *Member) join(ctx context.Context, configOffset int64) (kafka.JoinResult
 		request.Protocols = append(request.Protocols, kafka.GroupProtocol(p))
 	}
 	var joined kafka.JoinResult
-	sent := time.Now()
-	err = m.await(ctx, func(ctx context.Context) (err error) {
+	send := func(ctx context.Context) (err error) {
 		joined, err = m.conn.Join(ctx, request)
 		return err
-	})
+	}
+	err = m.await(ctx, send)
 	if required := (*kafka.MemberIDRequiredError)(nil); errors.As(err, &required) {
 		m.memberID, m.generation = required.MemberID, noGeneration
 		request.MemberID = required.MemberID
-		joined, err = m.conn.Join(ctx, request)
+		err = m.await(ctx, send)
 	}
 	if err != nil {
-		m.bridge(sent)
 		return kafka.JoinResult{}, err
 	}
 	m.memberID, m.generation = joined.MemberID, joined.Generation
 	m.keptAt(time.Now())
 	m.session.lastBeat = time.Now()
 	return joined, nil
-}
-
-// bridge moves the session on, once, when a request that waited for other members was
-// lost: brokers keep a member that waits, whether or not it beats, so the session is
-// counted from the moment when nothing was waiting any more. A member of a generation
-// has beaten meanwhile, and knows better.
-func (m *Member) bridge(sent time.Time) {
-	if m.generation == noGeneration && !m.session.extended && time.Since(sent) > m.opts.HeartbeatInterval {
-		m.session.kept, m.session.extended = time.Now(), true
-	}
 }
 
 // maxReason is as long as a reason may be on the wire (KIP-800).
@@ -244,6 +233,8 @@ func (m *Member) complete(ctx context.Context, joined kafka.JoinResult, received
 		Generation: int(joined.Generation), MemberID: joined.MemberID, Protocol: inForce,
 		Snapshot: clone(snapshot),
 	})
+	m.admitted = true
+	m.setContact(true)
 }
 
 // clone makes a snapshot for the handler, which the member's own changes do not touch.

@@ -187,7 +187,15 @@ func (m *Member) sayGoodbye(ctx context.Context, reason string) error {
 	return m.conn.Leave(bounded, m.memberID, reason)
 }
 
-// forget ends the membership: the next join is that of a stranger.
+// thrownOut is for a member that the group does not know any more.
+func (m *Member) thrownOut() {
+	m.forget()
+	m.session.unknown = true
+}
+
+// forget ends the membership: the next join is that of a stranger. Another worker may lead
+// by now, so there is no contact until a round says who does.
 func (m *Member) forget() {
-	m.memberID, m.generation = "", noGeneration
+	m.memberID, m.generation, m.admitted = "", noGeneration, false
+	m.setContact(false)
 }

@@ -15,17 +15,20 @@ type session struct {
 	lastBeat time.Time // when a heartbeat was last tried
 	// kept is a moment at which the broker is known to have held the session.
 	kept time.Time
-	// extended says that kept was moved on without an answer of the broker.
-	extended bool
 	// left is when the member left the group of its own will, zero while it has not.
 	left time.Time
+	// unknown says that the group does not know the member any more. When it was thrown out
+	// is known only to be after kept.
+	unknown bool
 }
 
 // keptAt notes an answer that shows that the session lasts.
 func (m *Member) keptAt(at time.Time) {
-	m.session.kept, m.session.extended, m.session.left = at, false, time.Time{}
+	m.session.kept, m.session.left, m.session.unknown = at, time.Time{}, false
 	m.retries.attempts = 0
-	m.setContact(true)
+	if m.admitted {
+		m.setContact(true)
+	}
 	if m.retries.told != refused {
 		m.recovered()
 	}
@@ -44,12 +47,17 @@ func (m *Member) grace() time.Duration {
 // shortly before the end of the session: until that end the broker tells nobody that
 // this member is missing, so nobody else is given its work. (The Java worker stops its work when the
 // coordinator was not found for heartbeat.interval.ms, which a mere restart of a
-// broker can take.) A member that has left has the group's patience instead.
+// broker can take.) A member that has left has the group's patience instead. One that was
+// thrown out has no more than that, which may be less than a session.
 func (m *Member) stopBy() time.Time {
 	if !m.session.left.IsZero() {
 		return m.session.left.Add(m.grace())
 	}
-	return m.sessionEnd()
+	end := m.sessionEnd()
+	if patience := m.session.kept.Add(m.grace()); m.session.unknown && patience.Before(end) {
+		return patience
+	}
+	return end
 }
 
 // sessionEnd is when this member takes its session as ended: a twentieth of
@@ -59,16 +67,18 @@ func (m *Member) sessionEnd() time.Time {
 	return m.session.kept.Add(m.opts.SessionTimeout - m.opts.SessionTimeout/20)
 }
 
-// sessionOver reports whether held work must stop now. A worker that was merely asleep
-// tries the coordinator first, as long as there is time: it keeps its work if it is
-// let in again.
+// sessionOver reports whether held work must stop now.
 func (m *Member) sessionOver() bool {
-	if m.held().Empty() {
-		return false
+	return !m.held().Empty() && !time.Now().Before(m.overAt())
+}
+
+// overAt is when held work must stop as things are. A worker that was merely asleep tries
+// the coordinator first, as long as there is time: it keeps its work if it is let in again.
+func (m *Member) overAt() time.Time {
+	if m.retries.attempts > 0 || !m.session.left.IsZero() {
+		return m.stopBy()
 	}
-	late := time.Since(m.stopBy())
-	tried := m.retries.attempts > 0 || !m.session.left.IsZero()
-	return late >= 0 && (tried || late >= m.grace())
+	return m.stopBy().Add(m.grace())
 }
 
 // withinSession bounds a call by the end of the session, so that a coordinator that
@@ -84,7 +94,7 @@ func (m *Member) withinSession(ctx context.Context) (context.Context, context.Ca
 // giveUp stops everything: others may be given the work from now on.
 func (m *Member) giveUp(ctx context.Context) {
 	why := "The group's coordinator has not answered for session.timeout.ms"
-	if !m.session.left.IsZero() {
+	if !m.session.left.IsZero() || m.session.unknown {
 		why = "The worker has been out of the group for too long"
 	}
 	m.log.Warn(why+": stopping all work, since the group may give it to other workers",
@@ -109,7 +119,7 @@ func (m *Member) beat(ctx context.Context) error {
 		m.needRound("the group has moved on to another generation")
 	case errors.Is(err, kafka.ErrUnknownMemberID):
 		m.log.Info("The group does not know this member any more; joining anew")
-		m.forget()
+		m.thrownOut()
 		m.needRound("the group did not know the member any more")
 	default:
 		return err
@@ -188,7 +198,7 @@ func (m *Member) foundMeanwhile(ctx context.Context) bool {
 // are answered tells a coordinator that waits from one that is gone. If the session ends
 // without an answer the request is given up, so that held work can stop in time.
 func (m *Member) await(ctx context.Context, request func(ctx context.Context) error) error {
-	if m.held().Empty() || m.generation == noGeneration {
+	if m.held().Empty() {
 		return request(ctx)
 	}
 	requestCtx, giveUp := context.WithCancel(ctx)
@@ -209,8 +219,8 @@ func (m *Member) keepWaiting(ctx context.Context, giveUp context.CancelFunc, ret
 	for !m.sessionOver() {
 		next := beat.Next(m.session.lastBeat, m.opts.HeartbeatInterval)
 		wake := next
-		if end := m.sessionEnd(); time.Now().Before(end) && end.Before(next) {
-			wake = end
+		if over := m.overAt(); over.Before(next) {
+			wake = over
 		}
 		select {
 		case <-time.After(time.Until(wake)):
@@ -224,11 +234,11 @@ func (m *Member) keepWaiting(ctx context.Context, giveUp context.CancelFunc, ret
 	giveUp()
 }
 
-// beatWaiting sends a heartbeat while a request waits. What becomes of the membership is
-// for the answer to that request to say.
+// beatWaiting sends a heartbeat while a request waits, in no generation if need be. What
+// becomes of the membership is for the answer to that request to say.
 func (m *Member) beatWaiting(ctx context.Context) {
 	m.session.lastBeat = time.Now()
-	if !m.foundMeanwhile(ctx) {
+	if m.memberID == "" || !m.foundMeanwhile(ctx) {
 		return
 	}
 	sent, err := m.heartbeat(ctx)

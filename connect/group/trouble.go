@@ -68,7 +68,7 @@ func (m *Member) note(err error) {
 	case errors.Is(err, kafka.ErrIllegalGeneration):
 		m.generation = noGeneration
 	case errors.Is(err, kafka.ErrUnknownMemberID):
-		m.forget()
+		m.thrownOut()
 	case kind == unreachable:
 		m.found = false
 		m.setContact(false)

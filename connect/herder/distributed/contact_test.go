@@ -2,11 +2,14 @@ package distributed
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"tributary/connect/group"
+	"tributary/connect/group/protocol"
 	"tributary/connect/herder"
 	"tributary/storage"
 )
@@ -89,6 +92,36 @@ func TestAWorkerWithoutItsGroupIsNotHealthyAndWritesNothing(t *testing.T) {
 		}
 		c.put(t.Context(), "x", config("n", "1", "v", "1"))
 		c.expectTasks("x", 1, "1")
+	})
+}
+
+func TestAWriteThatWaitedForTheGroupIsNotMadeByAFormerLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		var member *hubMember
+		h := c.start("a", func(o *Options, _ *runner) { member = o.Group.(*hubMember) })
+		synctest.Wait()
+		found := member.lose()
+		answer := make(chan error, 1)
+		go func() {
+			_, _, err := h.PutConnectorConfig(t.Context(), "x", config("v", "1"), nil, true)
+			answer <- err
+		}()
+		synctest.Wait()
+
+		busy := make(chan struct{})
+		defer close(busy)
+		h.loop.post(func() { <-busy })
+		h.Assigned(group.Round{Generation: 9, MemberID: "a", Snapshot: protocol.Assignment{Leader: "b", LeaderURL: "http://b/"}})
+		found()
+
+		err := <-answer
+		if other, ok := errors.AsType[*herder.NotLeaderError](err); !ok || other.LeaderURL != "http://b/" {
+			t.Errorf("the write was answered with %v", err)
+		}
+		if h.snapshot().Contains("x") {
+			t.Error("it was written")
+		}
 	})
 }
 

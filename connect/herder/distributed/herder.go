@@ -72,8 +72,9 @@ type Group interface {
 	// MemberDeparted says that another worker has stopped for good, so that its work need
 	// not wait for its return.
 	MemberDeparted(memberID string)
-	// Contact is the zero time while the group answers; else it is when contact was lost,
-	// and back is closed when there is some again.
+	// Contact is the zero time while the group answers and knows this worker; else it is when
+	// contact was lost, and back is closed when there is some again. Of a worker that was out
+	// of the group that is after Assigned.
 	Contact() (lost time.Time, back <-chan struct{})
 	// OwnerURL is the worker that runs a connector (Task -1) or task, as far as the
 	// leader knows; "" when it is unknown or this worker does not lead.
@@ -364,11 +365,17 @@ func (b *background) end() {
 // snapshot is what the config topic says now.
 func (h *Herder) snapshot() *storage.ClusterState { return h.opts.Configs.Snapshot() }
 
-// publish makes the loop's state visible to requests.
+// publish makes the loop's state visible to requests. The round is published by the group
+// member's goroutine. change may be called several times.
 func (h *Herder) publish(change func(v *view)) {
-	v := *h.view.Load()
-	change(&v)
-	h.view.Store(&v)
+	for {
+		old := h.view.Load()
+		v := *old
+		change(&v)
+		if h.view.CompareAndSwap(old, &v) {
+			return
+		}
+	}
 }
 
 func (h *Herder) newSessionKey() (storage.SessionKey, error) {

@@ -82,6 +82,8 @@ func (h *Herder) Revoke(ctx context.Context, work assign.Work) {
 
 // Assigned implements group.Handler.
 func (h *Herder) Assigned(round group.Round) {
+	// At once: a write that waits for the group must not take a former leader for the leader.
+	h.publish(func(v *view) { v.round = round })
 	h.opts.Statuses.SetGeneration(round.Generation)
 	h.rebalances.assigned(round)
 	h.loop.post(func() {
@@ -92,7 +94,6 @@ func (h *Herder) Assigned(round group.Round) {
 		for _, id := range ids(round.Snapshot.Assigned) {
 			h.assigned[id] = true
 		}
-		h.publish(func(v *view) { v.round = round })
 		h.publishAssigned()
 		h.log.Info("Joined the group", "generation", round.Generation, "leader", round.Snapshot.LeaderURL,
 			"leading", round.Leader(), "connectors", len(round.Snapshot.Assigned.Connectors), "tasks", len(round.Snapshot.Assigned.Tasks))
