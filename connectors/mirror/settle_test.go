@@ -57,6 +57,58 @@ func (t *SourceTask) isRead(p *sourcePartition) bool {
 	return assigned
 }
 
+// A broker may go on refusing a position that the source's ends allow, as while leaders change.
+func TestAPositionThatStaysOutOfRangeIsLookedIntoWithTheRegularLook(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]finding{
+		"it is in range":    {earliest: 0, latest: 9, reset: 0},
+		"so is the new one": {earliest: 7, latest: 9, reset: 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			task, p := settling(t, 5)
+			tp := kafka.TopicPartition(p.tp)
+			task.watch = &sourceWatch{lost: map[kafka.TopicPartition]bool{}, wake: make(chan struct{}, 1)}
+			// outOfRange reports whether it is looked into at once.
+			outOfRange := func() bool {
+				t.Helper()
+				clear(task.watch.lost)
+				if err := task.take([]kafka.Fetched{{TopicPartition: tp, NextOffset: p.next, Err: kafka.ErrOffsetOutOfRange}}, time.Now()); err != nil {
+					t.Fatal(err)
+				}
+				if !task.watch.lost[tp] {
+					t.Error("the partition is forgotten")
+				}
+				select {
+				case <-task.watch.wake:
+					return true
+				default:
+					return false
+				}
+			}
+			if !outOfRange() {
+				t.Error("the first time it is not looked into at once")
+			}
+			for range 2 {
+				task.settle(p, f)
+				if !task.isRead(p) || p.adrift {
+					t.Error("it is not tried again")
+				}
+				if outOfRange() {
+					t.Error("it is looked into at once again")
+				}
+			}
+			task.settle(p, f)
+			if err := task.take([]kafka.Fetched{{TopicPartition: tp, NextOffset: 8, Records: []kafka.Record{{Offset: 7}}}}, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			if !outOfRange() {
+				t.Error("once it was read it is not looked into at once")
+			}
+		})
+	}
+}
+
 // handedOut are the values of the records that may be handed out.
 func (t *SourceTask) handedOut() []string {
 	var values []string

@@ -25,6 +25,8 @@ type sourcePartition struct {
 	// adrift says that the position is out of range, and what became of it is being found
 	// out.
 	adrift bool
+	// settled says that a position which was out of range was decided on, and nothing was read since.
+	settled bool
 	// end is where the batch ends, noEnd without one.
 	end      int64
 	finished bool

@@ -138,7 +138,7 @@ func (t *SourceTask) take(fetched []kafka.Fetched, now time.Time) error {
 		switch {
 		case errors.Is(f.Err, kafka.ErrOffsetOutOfRange):
 			p.next, p.adrift = f.NextOffset, true
-			t.watch.ask(f.TopicPartition)
+			t.watch.ask(f.TopicPartition, !p.settled)
 			continue
 		case f.Err != nil: // the fetcher's: it has logged it and goes on trying
 			continue
@@ -146,7 +146,7 @@ func (t *SourceTask) take(fetched []kafka.Fetched, now time.Time) error {
 		if p.from < 0 {
 			p.from = max(f.LogStartOffset, 0)
 		}
-		p.next = f.NextOffset
+		p.next, p.settled = f.NextOffset, false
 		records := f.Records
 		if t.lane.batches {
 			var err error
@@ -442,6 +442,7 @@ func (t *SourceTask) settle(p *sourcePartition, f finding) {
 				p.gate = &delayGate{delay: p.gate.delay} // what it saw were other records at the same offsets
 			}
 		}
+		p.settled = p.adrift
 		p.next, p.adrift = at, false
 		// Marks of the old records would be waited for behind offsets that may not come again.
 		t.traffic.forget(p)

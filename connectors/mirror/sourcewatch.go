@@ -64,11 +64,15 @@ func (w *sourceWatch) stop() {
 	}
 }
 
-// ask has a partition looked at that cannot be read on.
-func (w *sourceWatch) ask(tp kafka.TopicPartition) {
+// ask has a partition looked at that cannot be read on: at once, or with the next regular look, which is soon enough where the
+// last finding did not help.
+func (w *sourceWatch) ask(tp kafka.TopicPartition, atOnce bool) {
 	w.mu.Lock()
 	w.lost[tp] = true
 	w.mu.Unlock()
+	if !atOnce {
+		return
+	}
 	select {
 	case w.wake <- struct{}{}:
 	default:
