@@ -298,11 +298,12 @@ func TestASchemaThatTheRegistryRefusesFailsTheRecord(t *testing.T) {
 
 func TestWrongSettingsAreToldAtOnce(t *testing.T) {
 	err := configure(new(avro.Converter), false, "schema.registry.url=registry", "auto.register.schemas=perhaps", "value.subject.name.strategy=MyStrategy",
-		"basic.auth.credentials.source=SASL_INHERIT", "schemas.cache.config=0", "connect.meta.data=2")
+		"basic.auth.credentials.source=SASL_INHERIT", "schemas.cache.config=0", "connect.meta.data=2", "ignore.default.for.nullables=true")
 	for _, want := range []string{
 		"Invalid value [registry] for configuration schema.registry.url: Each address must be such as http://registry:8081",
 		"Invalid value perhaps for configuration auto.register.schemas", "Invalid value MyStrategy for configuration value.subject.name.strategy: It must be one of TopicNameStrategy",
 		"Invalid value SASL_INHERIT for configuration basic.auth.credentials.source", "Invalid value 0 for configuration schemas.cache.config", "Invalid value 2 for configuration connect.meta.data",
+		"Invalid value true for configuration ignore.default.for.nullables: It is not built in: a field that is null is written with its default where it has one",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)

@@ -55,6 +55,8 @@ func Keys() []connect.ConfigKey {
 			Validate: connect.OneOf("key", "value", "header"), Doc: "Whether the converter is for keys or values; the worker sets it."},
 		{Name: urlKey, Type: connect.TypeList, Required: true, Importance: connect.High, Validate: checkURLs,
 			Doc: "Addresses of the Schema Registry, tried in turn, such as http://registry:8081."},
+		checked(key("ignore.default.for.nullables", connect.TypeBoolean, false, connect.Medium,
+			"Confluent's setting for fields that are null and have a default: the default is written. To keep the null is not built in."), keptNull),
 		checked(key(CacheSize, connect.TypeInt, int64(1000), connect.Low, "How many schemas the converter remembers."), connect.AtLeast(1)),
 		key(perSubject, connect.TypeInt, int64(1000), connect.Low, "How many schemas of the registry the converter remembers."),
 		key(autoRegister, connect.TypeBoolean, true, connect.Medium, "Whether schemas that the registry does not know are registered. Otherwise they must be there."),
@@ -161,4 +163,12 @@ func withType(config map[string]string, isKey bool) map[string]string {
 		}
 	}
 	return out
+}
+
+// keptNull refuses what would change values if it were ignored.
+func keptNull(v any) string {
+	if v == true {
+		return "It is not built in: a field that is null is written with its default where it has one"
+	}
+	return ""
 }
