@@ -18,7 +18,7 @@ type StatusStore struct {
 	table   storage.StatusTable
 
 	mu     sync.Mutex
-	mine   map[string]storage.Status // what this store last wrote of connectors
+	mine   map[string]storage.Status // what this store last wrote of connectors that run here
 	writer *statusWriter             // nil before Start
 	cancel context.CancelFunc
 	ended  chan struct{} // closed when the writer's goroutine has
@@ -83,11 +83,12 @@ func (s *StatusStore) repeat(stale *storage.StaleStatusError) {
 	}
 }
 
-// wrote notes what this store has written of a connector; nil is its removal.
+// wrote notes what this store has written of a connector; nil is its removal. That a
+// connector does not run here is never repeated, and nothing is kept of it.
 func (s *StatusStore) wrote(connector string, status *storage.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if status == nil {
+	if status == nil || status.State == storage.StateUnassigned {
 		delete(s.mine, connector)
 		return
 	}
@@ -149,7 +150,9 @@ func (s *StatusStore) PutConnector(connector string, status storage.Status) {
 // PutConnectorSafe implements [storage.StatusStore].
 func (s *StatusStore) PutConnectorSafe(connector string, status storage.Status) {
 	safe := func() bool { return s.table.SafeForConnector(connector, status) }
-	if safe() {
+	if !safe() {
+		s.wrote(connector, nil) // another worker has it
+	} else {
 		s.wrote(connector, &status)
 		s.put(storage.ConnectorStatusRecord(connector, &status), statusWrite{connector: connector, generation: status.Generation, safe: safe})
 	}
