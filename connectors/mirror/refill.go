@@ -19,8 +19,9 @@ const (
 	// taskRefillKey tells a task which of its topics are to be mirrored from their
 	// beginning, as topic=id: id is that of the new copy.
 	taskRefillKey = "task.refill"
-	// refillField marks, among the stored offsets, copies that have been refilled or are
-	// being so: {"cluster":…,"topic":…,"refill":id}. Java never looks for such a key.
+	// refillField marks, among the stored offsets, partitions of copies that have been
+	// refilled or are being so: {"cluster":…,"partition":…,"topic":…,"refill":id}. Without a
+	// partition, as it was once stored, it is for all of them. Java never looks for such a key.
 	refillField = "refill"
 	// bareField marks a stored offset up to which nothing was written to the copy: it is
 	// empty without having lost anything. Java looks at the offset alone.
@@ -86,7 +87,7 @@ func (t *SourceTask) refill(ctx context.Context, tc connect.TaskContext, config 
 	if !t.settings.Bool(refillKey) || len(positions) == 0 {
 		return nil
 	}
-	lost, marks, err := t.namedLosses(ctx, tc, config[taskRefillKey])
+	lost, err := t.namedLosses(ctx, tc, config[taskRefillKey])
 	if err != nil {
 		return err
 	}
@@ -101,7 +102,7 @@ func (t *SourceTask) refill(ctx context.Context, tc connect.TaskContext, config 
 	}
 	for _, tp := range stored {
 		begin, known := begins[tp]
-		if !known || begin >= positions[tp] || !lost[tp.Topic] && !empty[tp] {
+		if !known || begin >= positions[tp] || lost[tp] == nil && !empty[tp] {
 			continue
 		}
 		t.logger.Warn("A partition is mirrored again from its beginning, because its copy was lost", "topic", tp.Topic, "partition", tp.Partition, "from", begin, "before", positions[tp])
@@ -109,39 +110,48 @@ func (t *SourceTask) refill(ctx context.Context, tc connect.TaskContext, config 
 		t.partitions[tp].bare.Store(true)
 		t.portions = append(t.portions, portion{partition: t.partitions[tp], position: begin - 1, placed: true})
 	}
-	for _, mark := range marks {
-		p := &sourcePartition{position: mark}
+	for _, tp := range sortedPartitions(lost) {
+		p := &sourcePartition{position: lost[tp]}
 		t.portions = append(t.portions, portion{partition: p, position: 0, placed: true})
 	}
 	t.requestCommit()
 	return nil
 }
 
-// namedLosses reads task.refill: the topics to refill, and the marks to store for them.
-func (t *SourceTask) namedLosses(ctx context.Context, tc connect.TaskContext, list string) (map[string]bool, []*connect.SourcePartition, error) {
-	lost := map[string]bool{}
+// namedLosses reads task.refill: the partitions of the task to refill, each with the mark to
+// store for it. Other tasks store theirs when they start, which may be long before.
+func (t *SourceTask) namedLosses(ctx context.Context, tc connect.TaskContext, list string) (map[kafka.TopicPartition]*connect.SourcePartition, error) {
+	lost := map[kafka.TopicPartition]*connect.SourcePartition{}
 	if list == "" {
-		return lost, nil, nil
+		return lost, nil
 	}
-	var topics []string
-	var marks []*connect.SourcePartition
+	ids := map[string]string{}
 	for item := range strings.SplitSeq(list, ",") {
 		topic, id, _ := strings.Cut(item, "=")
-		topics = append(topics, topic)
-		marks = append(marks, connect.NewSourcePartition(map[string]any{replica.ClusterField: t.settings.source, replica.TopicField: topic, refillField: id}))
+		ids[topic] = id
+	}
+	var named []kafka.TopicPartition
+	var marks []*connect.SourcePartition // two for each of named
+	for _, tp := range sortedPartitions(t.partitions) {
+		id, isNamed := ids[tp.Topic]
+		if !isNamed {
+			continue
+		}
+		own := replica.SourcePartitionMap(t.settings.source, tp.Topic, tp.Partition)
+		own[refillField] = id
+		all := map[string]any{replica.ClusterField: t.settings.source, replica.TopicField: tp.Topic, refillField: id}
+		named, marks = append(named, tp), append(marks, connect.NewSourcePartition(own), connect.NewSourcePartition(all))
 	}
 	found, err := tc.Offsets().Offsets(ctx, marks)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read which topics were refilled: %w", err)
+		return nil, fmt.Errorf("read which topics were refilled: %w", err)
 	}
-	var fresh []*connect.SourcePartition
-	for i, topic := range topics {
-		if found[i] == nil {
-			lost[topic] = true
-			fresh = append(fresh, marks[i])
+	for i, tp := range named {
+		if found[2*i] == nil && found[2*i+1] == nil {
+			lost[tp] = marks[2*i]
 		}
 	}
-	return lost, fresh, nil
+	return lost, nil
 }
 
 // emptyCopies finds the partitions whose copy has never held a record, though some were

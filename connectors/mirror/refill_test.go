@@ -1,11 +1,13 @@
 package mirror
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"tributary/connect"
 	"tributary/internal/localkafka"
 	"tributary/test/cluster/kafkatest"
 )
@@ -59,6 +61,71 @@ func TestACopyLostWhileTheMirrorWasDownIsRefilled(t *testing.T) {
 	r := newRunner(t, p, "MirrorSourceConnector", NewSourceConnector())
 	r.stored.offsets[`{"cluster":"A","partition":0,"topic":"t"}`] = map[string]any{"offset": int64(1)}
 	r.start(p.with("refill.on.target.loss=true"))
+	got := p.target.AwaitRecords("A.t", 2, patience)
+	if diff := cmp.Diff([]string{"0", "1"}, values(got[0])); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// What was written to the new copy before the loss was noticed keeps it from looking empty.
+func TestALostCopyIsRefilledByTasksThatStartOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, localkafka.Options{}, localkafka.Options{})
+	p.source.CreateTopic("t", 2, nil)
+	p.target.CreateTopic("A.t", 2, nil)
+	at := func(partition int64) map[string]any {
+		return map[string]any{"cluster": "A", "partition": partition, "topic": "t"}
+	}
+	mark := func(of map[string]any) map[string]any {
+		of[refillField] = "id"
+		return of
+	}
+	r := newRunner(t, p, "MirrorSourceConnector", NewSourceConnector())
+	for partition := range int32(2) {
+		p.source.Produce("t", kafkatest.Record{Partition: partition, Value: []byte("0")}, kafkatest.Record{Partition: partition, Value: []byte("1")})
+		p.target.Produce("A.t", kafkatest.Record{Partition: partition, Value: []byte("1")})
+		r.stored.put(connect.NewSourcePartition(at(int64(partition))), connect.OffsetMap{"offset": int64(1)})
+	}
+	run := func(partition int, records int) map[int32][]kafkatest.Record {
+		config := p.with("refill.on.target.loss=true", taskRefillKey+"=t=id", fmt.Sprintf("%s=t-%d", assignedPartitions, partition))
+		task := r.startTask(t.Context(), partition, config, 2)
+		defer task.stop()
+		got := p.target.AwaitRecords("A.t", records, patience)
+		r.await("the mark", func() bool { return r.stored.get(mark(at(int64(partition)))) != nil })
+		return got
+	}
+	run(0, 4)
+	got := run(1, 6)
+	for partition := range int32(2) {
+		if diff := cmp.Diff([]string{"1", "0", "1"}, values(got[partition])); diff != "" {
+			t.Errorf("partition %d: %s", partition, diff)
+		}
+	}
+
+	for partition := range int32(2) {
+		p.source.Produce("t", kafkatest.Record{Partition: partition, Value: []byte("2")})
+	}
+	run(0, 7)
+	got = run(1, 8)
+	for partition := range int32(2) {
+		if diff := cmp.Diff([]string{"1", "0", "1", "2"}, values(got[partition])); diff != "" {
+			t.Errorf("partition %d after a restart: %s", partition, diff)
+		}
+	}
+}
+
+func TestACopyThatAnOlderVersionMarkedAsRefilledIsNotRefilledAgain(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, localkafka.Options{}, localkafka.Options{})
+	p.source.CreateTopic("t", 1, nil)
+	p.source.Produce("t", text("0", "1")...)
+	p.target.CreateTopic("A.t", 1, nil)
+	p.target.Produce("A.t", text("0")...)
+	r := newRunner(t, p, "MirrorSourceConnector", NewSourceConnector())
+	r.stored.put(connect.NewSourcePartition(map[string]any{"cluster": "A", "topic": "t", "refill": "id"}), connect.OffsetMap{"offset": int64(0)})
+	r.stored.put(connect.NewSourcePartition(map[string]any{"cluster": "A", "partition": int64(0), "topic": "t"}), connect.OffsetMap{"offset": int64(0)})
+	task := r.startTask(t.Context(), 0, p.with("refill.on.target.loss=true", taskRefillKey+"=t=id", assignedPartitions+"=t-0"), 1)
+	defer task.stop()
 	got := p.target.AwaitRecords("A.t", 2, patience)
 	if diff := cmp.Diff([]string{"0", "1"}, values(got[0])); diff != "" {
 		t.Error(diff)
