@@ -34,8 +34,8 @@ type instance struct {
 
 // quietWaiter waits until none of its instances is left on this worker.
 type quietWaiter struct {
-	ids  []connect.TaskID
-	done chan struct{}
+	instances map[connect.TaskID]*instance
+	done      chan struct{}
 }
 
 // reconcile starts and stops what it takes for this worker to run what it should. The
@@ -168,21 +168,29 @@ func (h *Herder) gone(ids []connect.TaskID) {
 			h.report(id, storage.StateRestarting, "", "")
 		}
 	}
-	// Before anything starts: the next instance of a task is not the one that was waited for.
 	h.wakeQuiet()
 	h.reconcile()
 }
 
-// awaitQuiet closes done once none of the instances is on this worker.
+// awaitQuiet closes done once none of the instances that have these ids now is on this
+// worker. One that follows, while others still stop, is not waited for.
 func (h *Herder) awaitQuiet(ids []connect.TaskID, done chan struct{}) {
-	h.quiet = append(h.quiet, quietWaiter{ids, done})
+	instances := map[connect.TaskID]*instance{}
+	for _, id := range ids {
+		if inst := h.instances[id]; inst != nil {
+			instances[id] = inst
+		}
+	}
+	h.quiet = append(h.quiet, quietWaiter{instances, done})
 	h.wakeQuiet()
 }
 
 func (h *Herder) wakeQuiet() {
 	h.quiet = slices.DeleteFunc(h.quiet, func(w quietWaiter) bool {
-		if slices.ContainsFunc(w.ids, func(id connect.TaskID) bool { return h.instances[id] != nil }) {
-			return false
+		for id, inst := range w.instances {
+			if h.instances[id] == inst {
+				return false
+			}
 		}
 		close(w.done)
 		return true

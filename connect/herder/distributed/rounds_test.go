@@ -41,6 +41,38 @@ func TestAJoinWaitsForTheStopOfATaskNotForTheEndOfTheNextOne(t *testing.T) {
 	})
 }
 
+func TestAJoinWaitsForNoTaskThatStartedAgainWhileAnotherStillStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		h := c.start("a", func(_ *Options, r *runner) { r.stopDelay = time.Second })
+		c.put(t.Context(), "mirror", config("n", "2", "v", "1"))
+		c.expectTasks("mirror", 2, "1")
+
+		restarted := make(chan error, 2)
+		for task := range 2 {
+			go func() { restarted <- h.RestartTask(t.Context(), taskID("mirror", task)) }()
+			if task == 0 {
+				time.Sleep(time.Second / 2) // the second stops half a second later
+			}
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		began := time.Now()
+		h.BeforeJoin(ctx)
+
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("it was ready to join after %s, want 1s, when the second task had stopped", took)
+		}
+		for range 2 {
+			if err := <-restarted; err != nil {
+				t.Error(err)
+			}
+		}
+		c.expectTasks("mirror", 2, "1")
+	})
+}
+
 func TestARestartThatRunsOutOfTimeSaysThatTheConnectorIsStarting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t)
