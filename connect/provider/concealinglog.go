@@ -73,6 +73,8 @@ func (c *Concealment) anything(value any) any {
 		return nil
 	case error:
 		return c.Error(x)
+	case string:
+		return c.Text(x)
 	case []byte:
 		return []byte(c.Text(string(x)))
 	case map[string]string:
@@ -93,17 +95,13 @@ func (c *Concealment) anything(value any) any {
 	case map[string]any:
 		out := maps.Clone(x)
 		for k, v := range out {
-			if s, ok := v.(string); ok {
-				v = c.Text(s)
-			} else {
-				v = c.anything(v)
-			}
-			out[k] = v
+			out[k] = c.anything(v)
 		}
 		return out
 	}
-	if text := fmt.Sprintf("%+v", value); c.Text(text) != text {
-		return c.Text(text)
+	text := fmt.Sprintf("%+v", value)
+	if shown := c.Text(text); shown != text {
+		return shown
 	}
 	return value
 }

@@ -26,19 +26,24 @@ func TestAJoinWaitsForTheStopOfATaskNotForTheEndOfTheNextOne(t *testing.T) {
 		restarted := make(chan error, 1)
 		go func() { restarted <- h.RestartTask(t.Context(), taskID("mirror", 0)) }()
 		synctest.Wait() // the task is stopping
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		began := time.Now()
-		h.BeforeJoin(ctx)
-
-		if took := time.Since(began); took != time.Second {
-			t.Errorf("it was ready to join after %s, want 1s, when the task had stopped", took)
-		}
+		expectReadyToJoin(t, h, time.Second, "when the task had stopped")
 		if err := <-restarted; err != nil {
 			t.Error(err)
 		}
 		c.expectTasks("mirror", 1, "1")
 	})
+}
+
+// expectReadyToJoin checks how long a worker takes to be ready to join.
+func expectReadyToJoin(t *testing.T, h *Herder, want time.Duration, when string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	began := time.Now()
+	h.BeforeJoin(ctx)
+	if took := time.Since(began); took != want {
+		t.Errorf("it was ready to join after %s, want %s, %s", took, want, when)
+	}
 }
 
 func TestAJoinWaitsForNoTaskThatStartedAgainWhileAnotherStillStopped(t *testing.T) {
@@ -56,14 +61,7 @@ func TestAJoinWaitsForNoTaskThatStartedAgainWhileAnotherStillStopped(t *testing.
 			}
 		}
 		synctest.Wait()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		began := time.Now()
-		h.BeforeJoin(ctx)
-
-		if took := time.Since(began); took != time.Second {
-			t.Errorf("it was ready to join after %s, want 1s, when the second task had stopped", took)
-		}
+		expectReadyToJoin(t, h, time.Second, "when the second task had stopped")
 		for range 2 {
 			if err := <-restarted; err != nil {
 				t.Error(err)
