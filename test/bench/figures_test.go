@@ -163,7 +163,7 @@ func sampleReport() report {
 		Machine: machine{
 			Commit: "abc", Processor: "chip", Cores: 2, Memory: "8 GB", System: "linux/amd64 6.1", Go: "1.26", Java: "openjdk version 17", Kafka: "4.3.1", Load: "0.10",
 		},
-		Options: options{Records: 5000, Runs: 2, Seconds: 20, BatchBytes: 16384},
+		Options: options{Records: 5000, Runs: 2, Seconds: 20, BatchBytes: 16384, Touch: 70},
 		Measurements: []measurement{
 			rate("plain", java, 1, 1000, 20), rate("plain", tributary, 1, 5000, 2),
 			rate("plain", tributary, 2, 7000, 4), rate("plain", java, 2, 3000, 10),
@@ -185,6 +185,7 @@ Java         openjdk version 17
 Kafka        4.3.1, one broker a cluster
 load before  0.10
 runs         2 of each tool; the figures are medians
+before each  all is written to the disk, and 70 MB of free memory are touched
 
 plain: 5000 records of 1000 bytes, 8 partitions, uncompressed batches of at most 16384 bytes before compression; rates are those after the first 5 % had arrived
                           java   tributary   tributary/java         to reach   reached

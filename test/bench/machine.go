@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 
 	"tributary/internal/buildinfo"
 	"tributary/test/cluster/realkafka"
@@ -57,6 +58,38 @@ func load() string {
 	}
 	minute, _, _ := strings.Cut(string(averages), " ")
 	return minute
+}
+
+// touchMemory has the machine's host hand out so many megabytes of the free memory, or half of it if that is less. A
+// virtual machine may have to ask for each page that it uses for the first time, and again after it has reported the page as
+// free.
+func touchMemory(megabytes int) error {
+	available, err := inKilobytes("/proc/meminfo", "MemAvailable")
+	if err != nil {
+		return err
+	}
+	size := min(megabytes<<20, available<<10/2)
+	if size == 0 {
+		return nil
+	}
+	memory, err := syscall.Mmap(-1, 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		return err
+	}
+	for i := 0; i < size; i += os.Getpagesize() {
+		memory[i] = 1
+	}
+	return syscall.Munmap(memory)
+}
+
+// inKilobytes is a value of a file of /proc that is in kB there.
+func inKilobytes(path, key string) (int, error) {
+	text := procValue(path, key)
+	var kilobytes int
+	if _, err := fmt.Sscanf(text, "%d kB", &kilobytes); err != nil {
+		return 0, fmt.Errorf("%s of %s is %q, not a number of kB", key, path, text)
+	}
+	return kilobytes, nil
 }
 
 // procValue finds the first line "key : value".

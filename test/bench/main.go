@@ -33,6 +33,7 @@ type options struct {
 	Settle         time.Duration     `json:"settle" env:"BENCH_SETTLE" default:"10s" help:"How long programs may settle, and streams flow, before they are measured."`
 	MaxPartitions  int               `json:"maxPartitions" env:"BENCH_MAX_PARTITIONS" default:"4096" help:"Points of cost-partitions above it are left out."`
 	LinkRate       int               `json:"linkRate" env:"BENCH_LINK_RATE" default:"50" help:"MB/s that flow over the long lines of far-source and far-target."`
+	Touch          int               `json:"touch" env:"BENCH_TOUCH" default:"5000" help:"MB of free memory to touch before each run, at most half of what is free: a hypervisor hands memory out when it is first touched, which can be slower than the disk. 0 leaves it."`
 	Set            map[string]string `json:"set,omitempty" env:"BENCH_SET" help:"Further settings of the flow for both tools, as tasks.max=4;offset.lag.max=0."`
 	Out            string            `json:"-" env:"BENCH_OUT" default:"bench-results" help:"Folder for the report."`
 	Name           string            `json:"-" env:"BENCH_NAME" help:"Name of the report's files, without an extension; the time if none is given."`
@@ -55,6 +56,8 @@ func (o *options) Validate() error {
 		return fmt.Errorf("link-rate is %d, and must be 1 or more", o.LinkRate)
 	case o.Topics < 1:
 		return fmt.Errorf("topics is %d, and must be 1 or more", o.Topics)
+	case o.Touch < 0:
+		return fmt.Errorf("touch is %d, and must be 0 or more", o.Touch)
 	case o.Seconds < 1:
 		return fmt.Errorf("seconds is %d, and must be 1 or more", o.Seconds)
 	case o.BatchBytes < 2*valueBytes:

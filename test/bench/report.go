@@ -92,6 +92,7 @@ func (r report) text() string {
 		{"commit", r.Machine.Commit}, {"processor", fmt.Sprintf("%s, %d cores", r.Machine.Processor, r.Machine.Cores)},
 		{"memory", r.Machine.Memory}, {"system", r.Machine.System}, {"Go", r.Machine.Go}, {"Java", r.Machine.Java},
 		{"Kafka", r.Machine.Kafka + ", one broker a cluster"}, {"load before", r.Machine.Load}, {"runs", r.runs()},
+		{"before each", r.beforeEach()},
 	} {
 		fmt.Fprintf(facts, "%s\t%s\n", fact[0], fact[1])
 	}
@@ -113,6 +114,14 @@ func (r report) runs() string {
 		return "1 of each tool"
 	}
 	return fmt.Sprintf("%d of each tool; the figures are medians", r.Options.Runs)
+}
+
+// beforeEach says what state of the machine a run begins with.
+func (r report) beforeEach() string {
+	if r.Options.Touch == 0 {
+		return "all is written to the disk"
+	}
+	return fmt.Sprintf("all is written to the disk, and %d MB of free memory are touched", r.Options.Touch)
 }
 
 func (r report) describe(name string) string { return scenarioNamed(name).describe(r.Options) }

@@ -18,7 +18,7 @@ import (
 // small makes a run short. With fewer records they all arrive between two looks.
 var small = []string{
 	"BENCH_RECORDS=200000", "BENCH_RUNS=1", "BENCH_TOOLS=tributary", "BENCH_SECONDS=1", "BENCH_SETTLE=1s", "BENCH_CONNECTORS=6",
-	"BENCH_TOPICS=3", "BENCH_MAX_PARTITIONS=64", "BENCH_LINK_RATE=2", "BENCH_NAME=small",
+	"BENCH_TOPICS=3", "BENCH_MAX_PARTITIONS=64", "BENCH_LINK_RATE=2", "BENCH_TOUCH=50", "BENCH_NAME=small",
 }
 
 func TestEveryScenarioCanBeMeasured(t *testing.T) {
