@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"syscall"
 
@@ -13,9 +12,16 @@ import (
 	"tributary/test/cluster/realkafka"
 )
 
-// warmRecords of each kind go through both brokers before anything is measured: the first mirror is not to meet brokers
-// whose code is compiled less than the second, and less so in a short run than in a long one.
-var warmRecords = map[string]int{"plain": 200_000, "zstd": 1_000_000}
+// warmings go through both brokers before anything is measured: the first mirror is not to meet brokers whose code is
+// compiled less than the second, which would cost most in a short run. Small batches are for what is done for each.
+var warmings = []struct {
+	codec      string
+	count      int
+	batchBytes int32 // before compression
+}{{"plain", 200_000, 4 << 10}, {"zstd", 400_000, 4 << 10}, {"zstd", 600_000, 48 << 10}}
+
+// drainBytes is how much a fetch of the warming brings at most.
+const drainBytes = 128 << 10
 
 // codecs are those of the filled topics' batches.
 var codecs = map[string]kgo.CompressionCodec{"plain": kgo.NoCompression(), "zstd": kgo.ZstdCompression()}
@@ -32,18 +38,19 @@ type bench struct {
 
 // startBench starts and warms the two clusters.
 func startBench(s *scope, opts options) *bench {
-	// What Kafka's own start script gives a broker.
-	jvm := append([]string{"-Xms1g", "-Xmx1g"}, scriptJVM...)
+	// What Kafka's own start script gives a broker, and its heap is touched before it starts, as the rest of the memory is
+	// before each run.
+	jvm := append([]string{"-Xms1g", "-Xmx1g", "-XX:+AlwaysPreTouch"}, scriptJVM...)
 	b := &bench{opts: opts, payload: map[string]int64{}}
 	b.source = realkafka.StartCluster(s, realkafka.Options{Name: "source", JVM: jvm, Listeners: far(s)})
 	b.target = realkafka.StartCluster(s, realkafka.Options{Name: "target", JVM: jvm, Listeners: far(s)})
 	b.sourceKafka, b.targetKafka = kafkatest.Dial(s, b.source.Bootstrap()), kafkatest.Dial(s, b.target.Bootstrap())
 	s.Logf("two brokers of Kafka %s run; warming them", b.source.Version())
-	for _, name := range slices.Sorted(maps.Keys(warmRecords)) {
+	for i, w := range warmings {
+		topic, count := fmt.Sprintf("warm-%d", i), min(w.count, opts.Records)
 		for cluster, kafka := range map[*realkafka.Cluster]*kafkatest.Client{b.source: b.sourceKafka, b.target: b.targetKafka} {
-			topic, count := "warm-"+name, min(warmRecords[name], opts.Records)
 			kafka.CreateTopic(topic, partitions, nil)
-			if _, err := fill(s.ctx, cluster.Bootstrap(), orders(topic, count, codecs[name], filled{topic: name}.batchBytes(opts))); err != nil {
+			if _, err := fill(s.ctx, cluster.Bootstrap(), orders(topic, count, codecs[w.codec], w.batchBytes)); err != nil {
 				s.Fatalf("%v", err)
 			}
 			if err := drain(s.ctx, cluster.Bootstrap(), topic, count); err != nil {
@@ -55,10 +62,11 @@ func startBench(s *scope, opts options) *bench {
 	return b
 }
 
-// drain reads count records of a topic.
+// drain reads count records of a topic, with small fetches: their number is what has the broker compile the way they take.
 func drain(ctx context.Context, bootstrap, topic string, count int) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.ClientID("bench-drain"),
-		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchMaxBytes(drainBytes), kgo.FetchMaxPartitionBytes(drainBytes/partitions))
 	if err != nil {
 		return err
 	}
