@@ -346,6 +346,11 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, a answer) {
 // fail writes the answer to a request that failed.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status, message := describe(err)
+	// What failed may quote a client of the worker. A refusal quotes the request: whoever
+	// guesses a secret must not be told by it.
+	if status >= 500 {
+		message = s.opts.Concealment.Text(message)
+	}
 	var own *statusError
 	if errors.As(err, &own) && own.retryAfter != "" {
 		w.Header().Set("Retry-After", own.retryAfter)

@@ -16,6 +16,7 @@ import (
 	"tributary/api"
 	"tributary/connect/group/protocol"
 	"tributary/connect/herder"
+	"tributary/connect/provider"
 )
 
 // samples has an error for each row of the errorTable, and for the errors that know
@@ -95,5 +96,34 @@ func TestEveryErrorOfHerdersHasAStatus(t *testing.T) {
 	}
 	if found == 0 {
 		t.Error("no errors found")
+	}
+}
+
+func TestErrorsDoNotShowWhatTheWorkersReferencesStandFor(t *testing.T) {
+	concealment := &provider.Concealment{}
+	concealment.Add(map[string]string{"sasl.password": "${vault:p}"}, map[string]string{"sasl.password": "hunter2"})
+	s := newServer(t, func(o *Options) { o.Concealment = concealment })
+	for want, cause := range map[string]func(context.Context, string) error{
+		"no login with ${vault:p}":                     always(errors.New("no login with hunter2")),
+		"no login there with ${vault:p}":               always(&api.Error{Code: 500, Message: "no login there with hunter2"}),
+		"Internal error: no login at all: ${vault:p}!": func(context.Context, string) error { panic("no login at all: hunter2!") },
+	} {
+		s.SetHerder(&fakeHerder{fail: cause})
+		w := ask(s, "GET", "/connectors/hb/offsets", "")
+		if got := shown(w); got != "< 500\n< Content-Type: application/json\n"+`{"error_code":500,"message":"`+want+`"}` {
+			t.Error(got)
+		}
+	}
+}
+
+// Whoever guesses a secret must not be told so.
+func TestRefusalsQuoteWhatWasAsked(t *testing.T) {
+	concealment := &provider.Concealment{}
+	concealment.Add(map[string]string{"sasl.password": "${vault:p}"}, map[string]string{"sasl.password": "hunter2"})
+	s := newServer(t, func(o *Options) { o.Concealment = concealment })
+	s.SetHerder(&fakeHerder{})
+	w := ask(s, "GET", "/connectors/hunter2", "")
+	if got := shown(w); got != "< 404\n< Content-Type: application/json\n"+`{"error_code":404,"message":"Connector hunter2 not found"}` {
+		t.Error(got)
 	}
 }

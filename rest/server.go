@@ -22,6 +22,7 @@ import (
 
 	"tributary/connect/herder"
 	"tributary/connect/plugin"
+	"tributary/connect/provider"
 )
 
 // Options are what a Server is made of. Zero values of the limits are Java's, or as
@@ -59,6 +60,9 @@ type Options struct {
 	Metrics http.Handler
 	// Loggers are shown and changed at /admin/loggers; nil is 404.
 	Loggers Loggers
+	// Concealment is what the references in the worker's own configuration stand for; nil if
+	// there are none. Logger conceals it already.
+	Concealment *provider.Concealment
 	// Logger may be nil for silence.
 	Logger *slog.Logger
 

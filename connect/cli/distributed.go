@@ -116,7 +116,7 @@ func (p *Program) serving(v connect.Values) func(*rest.Options) {
 	return func(o *rest.Options) {
 		o.AdminListeners = v.List("admin.listeners")
 		o.AllowedOrigins, o.AllowedMethods = List(v.String("access.control.allow.origin")), List(v.String("access.control.allow.methods"))
-		o.Limit = p.RESTLimit
+		o.Limit, o.Concealment = p.RESTLimit, &p.concealment
 		o.ResponseHeaders = v.String("response.http.headers.config")
 		if p.levels != nil {
 			o.Loggers = loggers{p.levels}

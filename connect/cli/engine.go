@@ -129,7 +129,7 @@ func (e *engine) herderOptions(workerID string, s stores) distributed.Options {
 			return worker.New(options), nil
 		},
 		Validator: e.connectorValidator(),
-		Restarts:  e.restartPolicy(), Metrics: e.metrics, Windows: e.runtime.Metrics,
+		Restarts:  e.restartPolicy(), Metrics: e.metrics, Windows: e.runtime.Metrics, Concealment: e.concealment,
 		// What a group chooses; a worker of its own has its configurations in memory.
 		SyncTimeout: syncTimeout, SyncBackoff: syncTimeout,
 		TopicTracking: e.runtime.TopicTracking, TopicTrackingReset: e.values.Bool("topic.tracking.allow.reset"),

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -462,6 +463,34 @@ func TestAWorkerDoesNotShowWhatItsReferencesStandFor(t *testing.T) {
 	if !strings.Contains(out, "${env::TRIBUTARY_PLANTED}") || strings.Contains(out, "planted-secret") {
 		t.Errorf("printed:\n%s", out)
 	}
+}
+
+func TestAnswersDoNotShowWhatTheWorkersReferencesStandFor(t *testing.T) {
+	dir, ctx := t.TempDir(), t.Context()
+	planted := filepath.Join(dir, "planted-secret")
+	t.Setenv("TRIBUTARY_PLANTED", planted)
+	if err := os.Mkdir(planted, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, workerFile(t, dir, "127.0.0.1:1", "offset.storage.file.filename=${env::TRIBUTARY_PLANTED}/offsets",
+		"config.providers=env", "config.providers.env.class=org.apache.kafka.common.config.provider.EnvVarConfigProvider"),
+		file(t, dir, "c.properties", "name=c", "connector.class=CounterConnector", "topic=numbers", "count=1"))
+	client := p.client(t)
+	eventually(t, "the connector is stopped", func() bool { return client.Stop(ctx, "c") == nil })
+	err := os.RemoveAll(planted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "its offsets cannot be written", func() bool {
+		_, err = client.AlterOffsets(ctx, "c", api.ConnectorOffsets{Offsets: []api.ConnectorOffset{{Partition: []byte(`{"a":1}`), Offset: []byte(`{"b":1}`)}}})
+		var failed *api.Error
+		return errors.As(err, &failed) && failed.Code == 500
+	})
+	if !strings.Contains(err.Error(), "${env::TRIBUTARY_PLANTED}/offsets") || strings.Contains(err.Error(), "planted-secret") {
+		t.Error(err)
+	}
+	p.stop()
+	p.exit(t)
 }
 
 func TestStandaloneRefusesAWrongWorkerFile(t *testing.T) {

@@ -127,7 +127,10 @@ type Options struct {
 	// SetLoggerLevel, if set, is called when a log level was set for the whole group. It
 	// must return at once.
 	SetLoggerLevel func(namespace, level string)
-	Logger         *slog.Logger
+	// Concealment is what the references in the worker's own configuration stand for; nil if
+	// there are none. Logger conceals it already.
+	Concealment *provider.Concealment
+	Logger      *slog.Logger
 }
 
 // Herder is a herder.Herder for one member of a Connect group.

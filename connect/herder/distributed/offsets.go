@@ -51,19 +51,20 @@ func (h *Herder) isSink(state *storage.ClusterState, connector string) bool {
 	return h.kind(config) == string(plugin.Sink)
 }
 
-// resolved is a connector's configuration without references, and what puts these back
-// where an error quotes it.
+// resolved is a connector's configuration without references, and what puts these and the
+// worker's own back where an error quotes them.
 func (h *Herder) resolved(ctx context.Context, state *storage.ClusterState, connector string) (map[string]string, *provider.Concealment, error) {
 	raw, _ := state.RawConnectorConfig(connector)
 	written := withoutNulls(raw)
+	concealment := &provider.Concealment{}
+	concealment.Include(h.opts.Concealment)
 	if h.opts.Validator == nil {
-		return written, nil, nil
+		return written, concealment, nil
 	}
 	config, err := h.opts.Validator.Resolved(ctx, connector, written)
 	if err != nil {
 		return nil, nil, err
 	}
-	concealment := &provider.Concealment{}
 	concealment.Add(written, config)
 	return config, concealment, nil
 }

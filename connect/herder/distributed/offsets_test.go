@@ -15,6 +15,7 @@ import (
 	"tributary/connect"
 	"tributary/connect/herder"
 	"tributary/connect/plugin"
+	"tributary/connect/provider"
 )
 
 // meter is a connector that sees changes of its offsets, as far as told.
@@ -150,8 +151,13 @@ func TestOffsetsOfAStoppedConnectorCanBeReadAlteredAndReset(t *testing.T) {
 func TestErrorsAboutOffsetsDoNotShowWhatAReferenceStandsFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t)
-		refusal := errors.New("no login with resolved")
-		h := c.start("a", meterWorker(t, meter{refuse: &refusal}))
+		refusal := errors.New("no login with resolved, and none with resolved-twice")
+		own := &provider.Concealment{}
+		own.Add(map[string]string{"p": "${vault:worker}"}, map[string]string{"p": "resolved-twice"})
+		h := c.start("a", func(o *Options, r *runner) {
+			meterWorker(t, meter{refuse: &refusal})(o, r)
+			o.Concealment = own
+		})
 		ctx := t.Context()
 		c.put(ctx, "m", config("name", "m", "connector.class", "Meter", "n", "1", "v", "${vault:v}"))
 		if err := h.StopConnector(ctx, "m"); err != nil {
@@ -159,7 +165,7 @@ func TestErrorsAboutOffsetsDoNotShowWhatAReferenceStandsFor(t *testing.T) {
 		}
 		synctest.Wait()
 		_, err := h.AlterOffsets(ctx, "m", []connect.OffsetChange{change(map[string]any{"topic": "x"}, map[string]any{"o": int64(1)})})
-		if err == nil || err.Error() != "no login with ${vault:v}" || !errors.Is(err, refusal) {
+		if err == nil || err.Error() != "no login with ${vault:v}, and none with ${vault:worker}" || !errors.Is(err, refusal) {
 			t.Error(err)
 		}
 	})
