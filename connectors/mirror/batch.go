@@ -17,6 +17,8 @@ const (
 
 	// batchLook is how often the offsets of a batch are looked at.
 	batchLook = time.Second
+
+	boundsTrouble = "bounds of the batch"
 )
 
 // batchRun is one batch of a source connector: which partitions, up to where, and how
@@ -33,13 +35,16 @@ type batchRun struct {
 }
 
 type batchPart struct {
-	source            *connect.SourcePartition
-	begin, at, end    int64
+	source         *connect.SourcePartition
+	begin, at, end int64
+	// bounded says that begin and end are known. Until the source tells them nothing of the partition is copied, and it is
+	// not complete.
+	bounded           bool
 	moved             time.Time // when at changed last
 	stopped, complete bool
 }
 
-// note takes the stored offset of a partition, -1 for none.
+// note takes the stored offset of a partition whose bounds are known, -1 for none.
 func (p *batchPart) note(stored int64, now time.Time) {
 	if stored+1 > p.at {
 		p.at, p.moved = min(stored+1, p.end), now
@@ -49,14 +54,23 @@ func (p *batchPart) note(stored int64, now time.Time) {
 
 // open lists the partitions that have something left to copy, sorted.
 func (b *batchRun) open() []replica.TopicPartition {
-	var open []replica.TopicPartition
+	return b.those(func(p *batchPart) bool { return p.bounded && !p.complete })
+}
+
+// unbounded lists the partitions of which the source has not told the bounds, sorted.
+func (b *batchRun) unbounded() []replica.TopicPartition {
+	return b.those(func(p *batchPart) bool { return !p.bounded })
+}
+
+func (b *batchRun) those(are func(*batchPart) bool) []replica.TopicPartition {
+	var those []replica.TopicPartition
 	for tp, p := range b.parts {
-		if !p.complete {
-			open = append(open, tp)
+		if are(p) {
+			those = append(those, tp)
 		}
 	}
-	slices.SortFunc(open, replica.TopicPartition.Compare)
-	return open
+	slices.SortFunc(those, replica.TopicPartition.Compare)
+	return those
 }
 
 // giveUp marks what has not moved for stall, or is not there any more. It reports
@@ -113,37 +127,22 @@ func (c *SourceConnector) runBatch(ctx context.Context) error {
 // beginBatch fixes the ends.
 func (c *SourceConnector) beginBatch(ctx context.Context, now time.Time) error {
 	s := c.settings
-	spec := kafka.Latest
-	if text := s.String(batchUntilKey); text != "" {
-		until, err := parseISOTime(text)
-		if err != nil {
-			return err
-		}
-		if now.Before(until) {
-			return errNotYet
-		}
-		spec = max(until.UnixMilli(), 0)
+	until, err := s.batchUntil()
+	if err != nil {
+		return err
+	}
+	if now.Before(until) {
+		return errNotYet
 	}
 	c.mu.Lock()
 	partitions := c.partitions
 	c.mu.Unlock()
-	ends, begins, err := c.batchBounds(ctx, partitions, spec)
-	if err != nil {
-		return err
-	}
 	batch := &batchRun{began: now, parts: make(map[replica.TopicPartition]*batchPart, len(partitions)), unmirrored: c.view.unmirrored()}
 	for _, tp := range partitions {
-		begin, end := begins[kafka.TopicPartition(tp)], ends[kafka.TopicPartition(tp)]
-		batch.parts[tp] = &batchPart{
-			source: connect.NewSourcePartition(replica.SourcePartitionMap(s.source, tp.Topic, tp.Partition)),
-			begin:  begin, at: begin, end: end, moved: now,
-		}
+		batch.parts[tp] = &batchPart{source: connect.NewSourcePartition(replica.SourcePartitionMap(s.source, tp.Topic, tp.Partition)), moved: now}
 	}
-	if err := c.noteOffsets(ctx, batch, now); err != nil {
+	if _, err := c.boundBatch(ctx, batch, now); err != nil {
 		return err
-	}
-	for _, p := range batch.parts { // what was copied before is not this batch's
-		p.begin = max(p.begin, min(p.at, p.end))
 	}
 	c.logger.Info("A batch begins", "partitions", len(batch.parts), "to_copy", batch.report().Left, "source", s.source, "target", s.target)
 	c.mu.Lock()
@@ -153,7 +152,56 @@ func (c *SourceConnector) beginBatch(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-func (c *SourceConnector) batchBounds(ctx context.Context, partitions []replica.TopicPartition, spec int64) (ends, begins map[kafka.TopicPartition]int64, err error) {
+// boundBatch takes the bounds of partitions that have none yet, as far as the source tells them now, and reports whether there
+// are new ones. One partition without a leader must not hold back the others.
+func (c *SourceConnector) boundBatch(ctx context.Context, batch *batchRun, now time.Time) (more bool, err error) {
+	open := batch.unbounded()
+	if len(open) == 0 {
+		return false, nil
+	}
+	ends, begins, failed, err := c.batchBounds(ctx, open)
+	if err != nil {
+		return false, err
+	}
+	bounded := &batchRun{parts: map[replica.TopicPartition]*batchPart{}}
+	for _, tp := range open {
+		if begin, known := begins[kafka.TopicPartition(tp)]; known {
+			bounded.parts[tp] = &batchPart{source: batch.parts[tp].source, begin: begin, at: begin, end: ends[kafka.TopicPartition(tp)], bounded: true, moved: now}
+		}
+	}
+	if err := c.noteOffsets(ctx, bounded, now); err != nil {
+		return false, err
+	}
+	c.mu.Lock()
+	for tp, p := range bounded.parts {
+		p.begin = max(p.begin, min(p.at, p.end)) // what was copied before is not this batch's
+		batch.parts[tp] = p
+	}
+	c.mu.Unlock()
+	c.reportUnbounded(failed)
+	return len(bounded.parts) > 0, nil
+}
+
+func (c *SourceConnector) reportUnbounded(failed map[kafka.TopicPartition]error) {
+	var err error
+	if len(failed) > 0 {
+		first := sortedPartitions(failed)[0]
+		err = fmt.Errorf("%s-%d and %d others: %w", first.Topic, first.Partition, len(failed)-1, failed[first])
+	}
+	c.troubles.report(boundsTrouble, err, "The source does not tell where the batch ends in some partitions: they are not mirrored until it does. It is asked again",
+		"partitions", len(failed), "source", c.settings.source)
+}
+
+// batchBounds asks where partitions begin, and where the batch ends in them. Those in begins have both.
+func (c *SourceConnector) batchBounds(ctx context.Context, partitions []replica.TopicPartition) (ends, begins map[kafka.TopicPartition]int64, failed map[kafka.TopicPartition]error, err error) {
+	until, err := c.settings.batchUntil()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	spec := kafka.Latest
+	if !until.IsZero() {
+		spec = max(until.UnixMilli(), 0)
+	}
 	tps := make([]kafka.TopicPartition, len(partitions))
 	for i, tp := range partitions {
 		tps[i] = kafka.TopicPartition(tp)
@@ -162,18 +210,16 @@ func (c *SourceConnector) batchBounds(ctx context.Context, partitions []replica.
 	if readsCommitted(c.settings.props) {
 		level = kafka.ReadCommitted
 	}
-	ends, failed, err := c.source.admin.ListOffsets(ctx, tps, spec, level)
-	if err == nil && len(failed) == 0 {
-		begins, failed, err = c.source.admin.ListOffsets(ctx, tps, kafka.Earliest, level)
-	}
-	if err == nil && len(failed) > 0 {
-		first := sortedPartitions(failed)[0]
-		err = fmt.Errorf("%s-%d and %d others: %w", first.Topic, first.Partition, len(failed)-1, failed[first])
+	ends, failed, err = c.source.admin.CurrentOffsets(ctx, tps, spec, level)
+	if err == nil {
+		var also map[kafka.TopicPartition]error
+		begins, also, err = c.source.admin.CurrentOffsets(ctx, sortedPartitions(ends), kafka.Earliest, level)
+		maps.Copy(failed, also)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("look up where the batch ends on cluster %s: %w", c.settings.source, err)
+		return nil, nil, nil, fmt.Errorf("look up where the batch ends on cluster %s: %w", c.settings.source, err)
 	}
-	return ends, begins, nil
+	return ends, begins, failed, nil
 }
 
 // noteOffsets takes over what the tasks have stored.
@@ -204,6 +250,10 @@ func (c *SourceConnector) followBatch(ctx context.Context, batch *batchRun, now 
 	if err := c.noteOffsets(ctx, batch, now); err != nil {
 		return err
 	}
+	more, unbounded := c.boundBatch(ctx, batch, now)
+	if more {
+		c.context.RequestTaskReconfiguration()
+	}
 	s := c.settings
 	c.mu.Lock()
 	there := make(map[replica.TopicPartition]bool, len(c.partitions))
@@ -220,8 +270,9 @@ func (c *SourceConnector) followBatch(ctx context.Context, batch *batchRun, now 
 	report := batch.report()
 	c.mu.Unlock()
 	if !over {
-		return nil
+		return unbounded
 	}
+	c.troubles.forget(boundsTrouble)
 	outcome := fmt.Sprintf("the batch is done: %d offsets copied, %d left in %d partitions that were given up", report.Copied, report.Left, report.StoppedPartitions)
 	if report.StoppedPartitions > 0 {
 		c.logger.Warn("A batch ends incomplete", "copied", report.Copied, "left", report.Left, "stopped_partitions", report.StoppedPartitions, "partitions", batch.leftOver())

@@ -129,6 +129,59 @@ func TestAPartitionThatDoesNotMoveIsGivenUpAndCounted(t *testing.T) {
 	p.target.AwaitRecords("A.open", 1, patience)
 }
 
+func TestAPartitionWhoseEndIsNotToldYetHoldsBackNoOtherOfTheBatch(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, localkafka.Options{}, localkafka.Options{})
+	p.source.CreateTopic("t", 1, nil)
+	p.source.CreateTopic("u", 1, nil)
+	p.source.Produce("t", text("0", "1", "2")...)
+	p.source.Produce("u", text("x")...)
+	const leaderNotAvailable = 5
+	leaderless := p.a.Fail(localkafka.Fault{API: localkafka.ListOffsets, Code: leaderNotAvailable, Topic: "u", Times: -1})
+	r := startSource(t, p, "replication.mode=batch")
+
+	got := p.target.AwaitRecords("A.t", 3, patience)
+	if diff := cmp.Diff([]string{"0", "1", "2"}, values(got[0])); diff != "" {
+		t.Error(diff)
+	}
+	r.await("the batch to have copied what it could", func() bool {
+		batch := r.instance.(connect.ReplicationReporter).Replication().Batch
+		return *batch == connect.ReplicationBatch{Copied: 3}
+	})
+	if lines := r.log.lines("level=WARN", "u-0", "end"); len(lines) != 1 {
+		t.Errorf("said %d times, want once", len(lines))
+	}
+
+	leaderless.Undo()
+	if batch := r.awaitBatch(1); batch != (connect.ReplicationBatch{Done: true, Copied: 4}) {
+		t.Errorf("the batch is %+v, want it complete", batch)
+	}
+	if diff := cmp.Diff([]string{"x"}, values(p.target.ReadTopic("A.u", kafkatest.ReadUncommitted)[0])); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAPartitionWhoseEndIsNeverToldIsGivenUpAndCounted(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, localkafka.Options{}, localkafka.Options{})
+	p.source.CreateTopic("t", 1, nil)
+	p.source.CreateTopic("u", 1, nil)
+	p.source.Produce("t", text("0")...)
+	p.source.Produce("u", text("x")...)
+	const leaderNotAvailable = 5
+	p.a.Fail(localkafka.Fault{API: localkafka.ListOffsets, Code: leaderNotAvailable, Topic: "u", Times: -1})
+	r := startSource(t, p, "replication.mode=batch", "batch.stall.seconds=3")
+
+	want := connect.ReplicationBatch{Done: true, Copied: 1, StoppedPartitions: 1}
+	if batch := r.awaitBatch(1); batch != want {
+		t.Errorf("the batch is %+v, want %+v", batch, want)
+	}
+	if lines := r.log.lines("level=WARN", "A batch ends incomplete", "u-0"); len(lines) != 1 {
+		t.Errorf("said %d times, want once", len(lines))
+	}
+	p.target.AwaitRecords("A.t", 1, patience)
+}
+
 func TestABatchIsRepeatedWithoutStoppingTheConnector(t *testing.T) {
 	t.Parallel()
 	p := startPair(t, localkafka.Options{}, localkafka.Options{})

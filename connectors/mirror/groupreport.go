@@ -106,7 +106,7 @@ func (t *CheckpointTask) withinTarget(ctx context.Context, offsets map[replica.T
 		tps = append(tps, kafka.TopicPartition(tp))
 	}
 	// One partition without a leader must hold back neither the others nor other groups.
-	ends, failed, err := t.target.admin.CurrentEnds(ctx, tps, kafka.ReadUncommitted)
+	ends, failed, err := t.target.admin.CurrentOffsets(ctx, tps, kafka.Latest, kafka.ReadUncommitted)
 	if err != nil {
 		return nil, fmt.Errorf("look up the ends of partitions on the target: %w", err)
 	}

@@ -57,6 +57,15 @@ func modeErrors(errs map[string][]string, props map[string]string) {
 	}
 }
 
+// batchUntil is the time that the batch ends at, zero for none.
+func (s *settings) batchUntil() (time.Time, error) {
+	text := s.String(batchUntilKey)
+	if text == "" {
+		return time.Time{}, nil
+	}
+	return parseISOTime(text)
+}
+
 // noEnd is the end of a partition that is mirrored without end.
 const noEnd int64 = -1
 

@@ -164,21 +164,23 @@ func TestOffsetsAreLookedUpAtBothEndsAndByTime(t *testing.T) {
 	}
 }
 
-func TestEndsThatCannotBeToldNowAreNotWaitedFor(t *testing.T) {
+func TestOffsetsThatCannotBeToldNowAreNotWaitedFor(t *testing.T) {
 	c := startCluster(t, localkafka.Options{Topics: map[string]int32{"a": 1, "b": 1}})
 	sendNumbered(t, newTestProducer(t, c.Bootstrap()), "a", 1, 10)
 	a, ctx := newTestAdmin(t, c.Bootstrap()), testContext(t)
 	leaderless := c.Fail(localkafka.Fault{API: localkafka.ListOffsets, Code: 5, Topic: "b", Times: -1})
 	told, b, absent := TopicPartition{"a", 0}, TopicPartition{"b", 0}, TopicPartition{"absent", 0}
-	ends, failed, err := a.CurrentEnds(ctx, []TopicPartition{told, b, absent}, ReadUncommitted)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(map[TopicPartition]int64{told: 10}, ends); diff != "" {
-		t.Error(diff)
-	}
-	if !errors.Is(failed[b], &ServerError{Code: 5}) || !errors.Is(failed[absent], ErrUnknownTopicOrPartition) || leaderless.Hits() != 1 {
-		t.Errorf("failed %v, after %d requests", failed, leaderless.Hits())
+	for i, want := range []struct{ spec, at int64 }{{Earliest, 0}, {Latest, 10}, {5, 5}, {1000, 10}} {
+		got, failed, err := a.CurrentOffsets(ctx, []TopicPartition{told, b, absent}, want.spec, ReadUncommitted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(map[TopicPartition]int64{told: want.at}, got); diff != "" {
+			t.Errorf("spec %d: %s", want.spec, diff)
+		}
+		if !errors.Is(failed[b], &ServerError{Code: 5}) || !errors.Is(failed[absent], ErrUnknownTopicOrPartition) || leaderless.Hits() != i+1 {
+			t.Errorf("spec %d: failed %v, after %d requests", want.spec, failed, leaderless.Hits())
+		}
 	}
 }
 

@@ -51,7 +51,7 @@ func OpenLog(ctx context.Context, c *Client, cfg *Config, topic string, apply fu
 	for tp := range leaders {
 		starts[tp] = Earliest
 	}
-	starts, failed, err := c.listOffsets(ctx, starts, ReadUncommitted)
+	starts, failed, err := c.listOffsets(ctx, starts, ReadUncommitted, true)
 	for _, e := range failed {
 		err = errors.Join(err, e)
 	}
@@ -130,7 +130,7 @@ func (l *Log) ReadToEnd(ctx context.Context) error {
 		want[tp] = Latest
 	}
 	l.mu.Unlock()
-	ends, failed, err := l.client.listOffsets(ctx, want, ReadUncommitted)
+	ends, failed, err := l.client.listOffsets(ctx, want, ReadUncommitted, true)
 	for _, e := range failed {
 		err = errors.Join(err, e)
 	}
@@ -183,7 +183,7 @@ func (l *Log) Restart(ctx context.Context) error {
 	}
 	l.mu.Unlock()
 	// A partition without records never hands out how far it is.
-	found, _, err := l.client.listOffsets(ctx, starts, ReadUncommitted)
+	found, _, err := l.client.listOffsets(ctx, starts, ReadUncommitted, true)
 	if err != nil {
 		return fmt.Errorf("reading the topic %s again: %w", l.topic, err)
 	}

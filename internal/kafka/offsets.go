@@ -25,27 +25,27 @@ const (
 
 // ListOffsets looks up one offset for every partition: Earliest, Latest, or the first at or after a
 // timestamp in milliseconds, which is Latest when there is none. The second map holds partitions
-// whose look-up failed for a reason of their own.
+// whose look-up failed for a reason of their own. It waits for partitions that have no leader at present.
 func (a *Admin) ListOffsets(ctx context.Context, partitions []TopicPartition, spec int64, isolation Isolation) (map[TopicPartition]int64, map[TopicPartition]error, error) {
+	return a.client.listOffsets(ctx, allAt(partitions, spec), isolation, true)
+}
+
+// CurrentOffsets is ListOffsets as far as it can be told at once: partitions without a leader are not waited for, and are in
+// the second map.
+func (a *Admin) CurrentOffsets(ctx context.Context, partitions []TopicPartition, spec int64, isolation Isolation) (map[TopicPartition]int64, map[TopicPartition]error, error) {
+	return a.client.listOffsets(ctx, allAt(partitions, spec), isolation, false)
+}
+
+func allAt(partitions []TopicPartition, spec int64) map[TopicPartition]int64 {
 	want := make(map[TopicPartition]int64, len(partitions))
 	for _, tp := range partitions {
 		want[tp] = spec
 	}
-	return a.client.listOffsets(ctx, want, isolation)
+	return want
 }
 
-// CurrentEnds looks up where partitions end, as far as that can be told at once: those without a leader are not waited for, and
-// are in the second map.
-func (a *Admin) CurrentEnds(ctx context.Context, partitions []TopicPartition, isolation Isolation) (map[TopicPartition]int64, map[TopicPartition]error, error) {
-	want := make(map[TopicPartition]int64, len(partitions))
-	for _, tp := range partitions {
-		want[tp] = Latest
-	}
-	return byLeader(ctx, a.client, "looking up ends", OpDescribe, want, false, a.client.offsetsAsker(isolation))
-}
-
-func (c *Client) listOffsets(ctx context.Context, want map[TopicPartition]int64, isolation Isolation) (map[TopicPartition]int64, map[TopicPartition]error, error) {
-	got, failed, err := byLeader(ctx, c, "looking up offsets", OpDescribe, want, true, c.offsetsAsker(isolation))
+func (c *Client) listOffsets(ctx context.Context, want map[TopicPartition]int64, isolation Isolation, patient bool) (map[TopicPartition]int64, map[TopicPartition]error, error) {
+	got, failed, err := byLeader(ctx, c, "looking up offsets", OpDescribe, want, patient, c.offsetsAsker(isolation))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -57,7 +57,7 @@ func (c *Client) listOffsets(ctx context.Context, want map[TopicPartition]int64,
 		}
 	}
 	if len(ends) > 0 {
-		latest, alsoFailed, err := c.listOffsets(ctx, ends, isolation)
+		latest, alsoFailed, err := c.listOffsets(ctx, ends, isolation, patient)
 		if err != nil {
 			return nil, nil, err
 		}
