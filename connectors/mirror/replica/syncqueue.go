@@ -33,8 +33,17 @@ const DefaultSyncPermits = 500
 // older they are: two neighbours are no further apart than the later of them lies behind
 // the newest, so a burst of n records costs about log n syncs, and how far back a group is
 // translated is bounded by its distance from the newest record. (Readers thin what they
-// know likewise, see syncRing.) The oldest pending sync is never given up: it may be the one
-// that tells readers that a topic began anew.
+// know likewise, see syncRing.)
+//
+// A sync that fails gives way to a newer one, unless its record begins something: it may be the one that tells readers
+// that the target lost records, and that what they know is wrong from its downstream offset on. Only a downstream offset
+// below that of their last sync tells them. Were it lost, and with it all that follow until the target has grown past
+// what it lost, then readers would go on with syncs of records that are gone, and groups would miss those written in
+// their place. (A source that goes back makes no old sync wrong: what it is read again for is written behind all of
+// them.) So nothing of a partition is sent before the one that begins has arrived. Nor is it replaced by one that begins
+// something later at a greater offset of the target: that one may lie beyond what readers know, and tell them nothing.
+// For the same reason the oldest pending sync is never thinned out.
+// What a task that ends cannot send, nobody sends.
 //
 // A SyncQueue is not safe for concurrent use; completions often arrive on another
 // goroutine, so its owner needs a lock or one goroutine for all calls.
@@ -46,8 +55,8 @@ type SyncQueue struct {
 	// ready lists partitions with a pending sync and none in flight, first come,
 	// first served.
 	ready []TopicPartition
-	// delayed lists partitions that had a delayed sync since the last Promote, in the
-	// order they came; some may not have one any more.
+	// delayed lists partitions that had a delayed sync, or one that failed, since the
+	// last Promote, in the order they came; some may not have one any more.
 	delayed []TopicPartition
 }
 
@@ -59,14 +68,18 @@ type partitionSyncs struct {
 	// pending are in the order of the log.
 	pending  []waitingSync
 	delayed  waitingSync
-	inFlight bool
+	inFlight waitingSync
+	// resting says that the first of pending failed: it waits for Promote, and the others behind it.
+	resting bool
 	// listed says that the partition stands in the queue's delayed list.
 	listed bool
 }
 
 // waitingSync is a place for a sync, by value, for each record mirrored fills one.
 type waitingSync struct {
-	taken                bool
+	taken bool
+	// begins is PartitionSyncState.begins of its record.
+	begins               bool
 	upstream, downstream int64
 }
 
@@ -92,10 +105,11 @@ func (q *SyncQueue) AckedRun(tp TopicPartition, upstream, downstream, n int64) {
 	}
 	due := int64(-1)
 	for i := range n {
+		before := p.state
 		if p.state.Record(q.rule, upstream+i, downstream+i) {
 			due = i
 			p.delayed = waitingSync{}
-			q.makePending(tp, p, waitingSync{taken: true, upstream: upstream + i, downstream: downstream + i})
+			q.makePending(tp, p, waitingSync{taken: true, begins: before.begins(upstream+i, downstream+i), upstream: upstream + i, downstream: downstream + i})
 		}
 	}
 	if last := n - 1; due < last {
@@ -109,6 +123,10 @@ func (q *SyncQueue) Promote() {
 	for _, tp := range q.delayed {
 		p := q.partitions[tp]
 		p.listed = false
+		if p.resting {
+			p.resting = false
+			q.ready = append(q.ready, tp)
+		}
 		if p.delayed.taken {
 			q.makePending(tp, p, p.delayed)
 			p.delayed = waitingSync{}
@@ -130,7 +148,7 @@ func (q *SyncQueue) Next() (OffsetSync, bool) {
 	first := p.pending[0]
 	sync := OffsetSync{TopicPartition: tp, Upstream: first.upstream, Downstream: first.downstream}
 	p.pending = slices.Delete(p.pending, 0, 1)
-	p.inFlight = true
+	p.inFlight = first
 	q.inFlight++
 	return sync, true
 }
@@ -139,17 +157,25 @@ func (q *SyncQueue) Next() (OffsetSync, bool) {
 //
 // A failed sync is due again with the next Promote, and the next record of its
 // partition is judged as if the sync had never been decided on; a newer sync of the
-// partition replaces it. So each failure is retried, at the pace of commits and
-// records instead of in a tight loop.
+// partition replaces it, unless it begins something: then those behind it wait with
+// it. So each failure is retried, at the pace of commits and records instead of in a
+// tight loop.
 func (q *SyncQueue) Sent(sync OffsetSync, err error) {
 	p := q.partitions[sync.TopicPartition]
-	if p == nil || !p.inFlight {
+	if p == nil || !p.inFlight.taken {
 		return
 	}
-	p.inFlight = false
+	sent := p.inFlight
+	p.inFlight = waitingSync{}
 	q.inFlight--
-	if err == nil {
+	switch {
+	case err == nil:
 		p.acknowledged = sync.Downstream
+	case sent.begins && (len(p.pending) == 0 || sent.downstream < p.pending[0].downstream):
+		p.pending = slices.Insert(p.pending, 0, sent)
+		p.resting = true
+		q.list(sync.TopicPartition, p)
+		return
 	}
 	if len(p.pending) > 0 {
 		q.ready = append(q.ready, sync.TopicPartition)
@@ -160,7 +186,7 @@ func (q *SyncQueue) Sent(sync OffsetSync, err error) {
 	}
 	p.state.LastSyncDownstream = p.acknowledged
 	if !p.delayed.taken {
-		q.delay(sync.TopicPartition, p, waitingSync{taken: true, upstream: sync.Upstream, downstream: sync.Downstream})
+		q.delay(sync.TopicPartition, p, sent)
 	}
 }
 
@@ -184,11 +210,12 @@ func (q *SyncQueue) Unsent() int {
 }
 
 func (q *SyncQueue) makePending(tp TopicPartition, p *partitionSyncs, sync waitingSync) {
-	if len(p.pending) == 0 && !p.inFlight {
+	if len(p.pending) == 0 && !p.inFlight.taken {
 		q.ready = append(q.ready, tp)
 	}
-	if n := len(p.pending); n > 0 && (sync.upstream <= p.pending[n-1].upstream || sync.downstream <= p.pending[n-1].downstream) {
-		p.pending = p.pending[:0] // the topic began anew: what is before it is wrong
+	if sync.begins {
+		// Of what waits, these records are gone from the target.
+		p.pending = slices.DeleteFunc(p.pending, func(w waitingSync) bool { return w.downstream >= sync.downstream })
 	}
 	p.pending = thin(append(p.pending, sync))
 }
@@ -208,6 +235,11 @@ func thin(syncs []waitingSync) []waitingSync {
 
 func (q *SyncQueue) delay(tp TopicPartition, p *partitionSyncs, sync waitingSync) {
 	p.delayed = sync
+	q.list(tp, p)
+}
+
+// list has the next Promote look at the partition.
+func (q *SyncQueue) list(tp TopicPartition, p *partitionSyncs) {
 	if !p.listed {
 		p.listed = true
 		q.delayed = append(q.delayed, tp)

@@ -30,6 +30,7 @@ func TestLagRuleSyncsWhatTranslationNeeds(t *testing.T) {
 		{5, 4, false},
 		{7, 6, false},
 		{7, 7, true}, // the same record again
+		{8, 7, true}, // target lost that one
 	}
 	state, rule := NewPartitionSyncState(), LagRule(50)
 	for _, step := range steps {
@@ -278,15 +279,18 @@ func TestAFailedSyncGivesWayToANewerOne(t *testing.T) {
 	q := NewSyncQueue(LagRule(100), 10)
 	q.Acked(t0, 0, 0)
 	q.Acked(t1, 0, 0)
+	sendAll(q, nil)
+	q.Acked(t0, 101, 101)
+	q.Acked(t1, 101, 101)
 	inFlight := takeAll(q)
-	q.Acked(t0, 1, 1)     // delayed
-	q.Acked(t1, 105, 101) // pending: far ahead
+	q.Acked(t0, 102, 102) // delayed
+	q.Acked(t1, 205, 202) // pending: far ahead
 	for _, s := range inFlight {
 		q.Sent(s, errSend)
 	}
-	expectTaken(t, q, OffsetSync{t1, 105, 101})
+	expectTaken(t, q, OffsetSync{t1, 205, 202})
 	q.Promote()
-	expectTaken(t, q, OffsetSync{t0, 1, 1})
+	expectTaken(t, q, OffsetSync{t0, 102, 102})
 }
 
 func TestSentIgnoresWhatIsNotInFlight(t *testing.T) {
@@ -367,6 +371,173 @@ func TestSyncQueueLosesAndReordersNothing(t *testing.T) {
 				t.Fatalf("%v: syncs %v are out of order", tp, got)
 			}
 		}
+	})
+}
+
+// Of the copy of 0 to 1000 the target lost what lay at 900 and behind it, so the record at 1001 was written there.
+func TestASyncThatTellsOfANewBeginningIsSentUntilItArrives(t *testing.T) {
+	tests := map[string]func(q *SyncQueue){
+		"it fails alone": func(q *SyncQueue) {
+			sendAll(q, errSend)
+			q.AckedRun(t0, 1002, 901, 150)
+		},
+		"one behind it waits": func(q *SyncQueue) {
+			begun := takeAll(q)
+			q.AckedRun(t0, 1002, 901, 150)
+			q.Sent(begun[0], errSend)
+		},
+		"those that follow fail, too": func(q *SyncQueue) {
+			for i := range int64(5) {
+				q.AckedRun(t0, 1002+100*i, 901+100*i, 100)
+				q.Promote()
+				sendAll(q, errSend)
+			}
+		},
+		"the target loses some again meanwhile": func(q *SyncQueue) {
+			sendAll(q, errSend)
+			q.AckedRun(t0, 1002, 901, 300)
+			sendAll(q, errSend)
+			q.AckedRun(t0, 1302, 1100, 5)
+		},
+		"the source is read again meanwhile": func(q *SyncQueue) {
+			sendAll(q, errSend)
+			q.AckedRun(t0, 1002, 901, 300)
+			sendAll(q, errSend)
+			q.AckedRun(t0, 1100, 1201, 5)
+		},
+	}
+	for name, meanwhile := range tests {
+		for life, before := range map[string]int64{"in one life": 1001, "between two lives": 0} {
+			t.Run(name+" "+life, func(t *testing.T) {
+				q, store := NewSyncQueue(LagRule(100), 10), NewOffsetSyncStore(true)
+				store.Ready()
+				store.Add(OffsetSync{t0, 0, 0})
+				store.Add(OffsetSync{t0, 1000, 1000})
+				q.AckedRun(t0, 0, 0, before)
+				sendAll(q, nil)
+
+				q.Acked(t0, 1001, 900)
+				meanwhile(q)
+				for range 2 {
+					q.Promote()
+					for _, s := range sendAll(q, nil) {
+						store.Add(s)
+					}
+				}
+
+				if got, ok := store.TranslateDownstream(t0, 1050); !ok || got > 949 {
+					t.Errorf("a group at 1050 is translated to %d, %v; it stands at 949", got, ok)
+				}
+				if n := q.Unsent(); n != 0 {
+					t.Errorf("%d syncs left", n)
+				}
+			})
+		}
+	}
+}
+
+// sendAll ends, for a sync that fails is not due again at once.
+func sendAll(q *SyncQueue, err error) (sent []OffsetSync) {
+	for taken := takeAll(q); len(taken) > 0; taken = takeAll(q) {
+		sent = append(sent, taken...)
+		for _, s := range taken {
+			q.Sent(s, err)
+		}
+	}
+	return sent
+}
+
+// Whatever fails, whatever the target loses and wherever the source is read from: once the syncs that are due have
+// arrived, a group misses nothing that it has not read and that the target has.
+func TestNoGroupIsTranslatedBeyondItsPlaceWhateverFails(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		lagMax := rapid.Int64Range(0, 5).Draw(t, "lag")
+		q, store := NewSyncQueue(LagRule(lagMax), 10), NewOffsetSyncStore(true)
+		store.Ready()
+		var up, down, furthest int64 // of the next record; and the end of the source
+		place := map[int64]int64{}   // on the target, of each record that was mirrored and that the source is not read for again
+		var inFlight []OffsetSync
+
+		complete := func() {
+			s := inFlight[0]
+			inFlight = inFlight[1:]
+			// What is said to have failed may have been written all the same.
+			arrives, fails := rapid.Bool().Draw(t, "arrives"), rapid.Bool().Draw(t, "fails")
+			if arrives || !fails {
+				store.Add(s)
+			}
+			var err error
+			if fails {
+				err = errSend
+			}
+			q.Sent(s, err)
+		}
+		mirror := func(n int64) {
+			q.AckedRun(t0, up, down, n)
+			for range n {
+				place[up] = down
+				up, down = up+1, down+1
+			}
+			furthest = max(furthest, up)
+		}
+		settle := func() {
+			mirror(1) // until then nobody knows what the target lost
+			for range 2 {
+				q.Promote()
+				for inFlight = append(inFlight, takeAll(q)...); len(inFlight) > 0; inFlight = append(inFlight, takeAll(q)...) {
+					s := inFlight[0]
+					inFlight = inFlight[1:]
+					store.Add(s)
+					q.Sent(s, nil)
+				}
+			}
+			if !q.Idle() || q.Unsent() != 0 {
+				t.Fatalf("Idle() = %v, Unsent() = %d after all was sent", q.Idle(), q.Unsent())
+			}
+			next := down // on the target, of what a group at position has not read
+			for position := furthest; position >= 0; position-- {
+				if at, mirrored := place[position]; mirrored {
+					next = min(next, at)
+				}
+				if got, ok := store.TranslateDownstream(t0, position); !ok || got > next {
+					t.Fatalf("a group at %d is translated to %d, %v; it stands at %d", position, got, ok, next)
+				}
+			}
+		}
+		for range rapid.IntRange(0, 80).Draw(t, "steps") {
+			switch action := rapid.IntRange(0, 19).Draw(t, "action"); {
+			case action < 8:
+				mirror(rapid.Int64Range(1, 12).Draw(t, "records"))
+			case action < 10:
+				q.Promote()
+			case action < 14:
+				inFlight = append(inFlight, takeAll(q)...)
+			case action < 16:
+				if len(inFlight) > 0 {
+					complete()
+				}
+			case action == 16: // a gap on both sides
+				up, down = up+rapid.Int64Range(0, 3).Draw(t, "gap"), down+rapid.Int64Range(0, 3).Draw(t, "downstream gap")
+			case action == 17: // the target loses its end
+				down = rapid.Int64Range(0, down).Draw(t, "truncated to")
+				for u, d := range place {
+					if d >= down {
+						delete(place, u)
+					}
+				}
+			case action == 18: // the source is read again
+				up = rapid.Int64Range(0, up).Draw(t, "read from")
+				for u := range place {
+					if u >= up {
+						delete(place, u)
+					}
+				}
+			default: // a task's end, after which all is known to have been written, and another one's begin
+				settle()
+				q = NewSyncQueue(LagRule(lagMax), 10)
+			}
+		}
+		settle()
 	})
 }
 

@@ -26,6 +26,13 @@ func (s *PartitionSyncState) Record(rule SyncRule, upstream, downstream int64) b
 	return now
 }
 
+// begins reports whether the record at upstream, written at downstream, does not simply lie behind the one before it:
+// it is the first of the task's life, the source is read again from an earlier place, or the target has lost its end or
+// all of it. Two records cannot lie at one place of a target that lost nothing.
+func (s *PartitionSyncState) begins(upstream, downstream int64) bool {
+	return s.PrevDownstream == -1 || upstream <= s.PrevUpstream || downstream <= s.PrevDownstream
+}
+
 // SyncRule decides whether the record at upstream, written at downstream, is worth a
 // sync now. A record that is not is synced with the next periodic commit, unless a
 // later one replaces it. The state is that before the record. A rule must be pure.
@@ -39,7 +46,7 @@ type SyncRule func(state PartitionSyncState, upstream, downstream int64) bool
 //     least offsetLagMax records short of it;
 //   - a record that does not lie behind its predecessor on the source (a topic made
 //     anew, an offset set back): readers must give up the syncs that they have;
-//   - a record written below its predecessor on the target (topic recreated or
+//   - a record not written behind its predecessor on the target (topic recreated or
 //     truncated), because older syncs are wrong from then on.
 //
 // With offsetLagMax 0 each record is synced.
@@ -54,9 +61,6 @@ func LagRule(offsetLagMax int64) SyncRule {
 	return func(state PartitionSyncState, upstream, downstream int64) bool {
 		// Up to here consumers are translated without another sync.
 		reach := state.LastSyncDownstream + translationReach
-		return state.LastSyncDownstream == -1 ||
-			downstream-reach >= offsetLagMax ||
-			upstream <= state.PrevUpstream ||
-			downstream < state.PrevDownstream
+		return state.begins(upstream, downstream) || downstream-reach >= offsetLagMax
 	}
 }
