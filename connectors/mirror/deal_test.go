@@ -1,6 +1,8 @@
 package mirror
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tributary/connectors/mirror/replica"
+	"tributary/internal/kafka"
+	"tributary/internal/localkafka"
 )
 
 func topicPartitions(names string) []replica.TopicPartition {
@@ -100,13 +104,47 @@ func TestLoadIsMeasuredBetweenLooksAndSmoothed(t *testing.T) {
 	a, b := replica.TopicPartition{Topic: "a"}, replica.TopicPartition{Topic: "b"}
 	at := time.UnixMilli(0)
 	var l loads
-	l.seen(map[replica.TopicPartition]int64{a: 100}, at)
-	l.seen(map[replica.TopicPartition]int64{a: 400, b: 7}, at.Add(30*time.Second))
+	l.seen(map[replica.TopicPartition]int64{a: 100}, nil, at)
+	l.seen(map[replica.TopicPartition]int64{a: 400, b: 7}, nil, at.Add(30*time.Second))
 	if diff := cmp.Diff(map[replica.TopicPartition]float64{a: 10}, l.perSecond); diff != "" {
 		t.Error(diff)
 	}
-	l.seen(map[replica.TopicPartition]int64{a: 400, b: 3}, at.Add(60*time.Second)) // b was made anew
+	l.seen(map[replica.TopicPartition]int64{a: 400, b: 3}, nil, at.Add(60*time.Second)) // b was made anew
 	if diff := cmp.Diff(map[replica.TopicPartition]float64{a: 5, b: 0}, l.perSecond); diff != "" {
 		t.Error(diff)
+	}
+	l.seen(map[replica.TopicPartition]int64{b: 3}, map[kafka.TopicPartition]error{{Topic: "a"}: errors.New("no leader")}, at.Add(90*time.Second))
+	if diff := cmp.Diff(map[replica.TopicPartition]float64{a: 5, b: 0}, l.perSecond); diff != "" {
+		t.Errorf("while the end of a is not told: %s", diff)
+	}
+	l.seen(map[replica.TopicPartition]int64{a: 1000}, nil, at.Add(120*time.Second)) // 600 in two looks; b is gone
+	if diff := cmp.Diff(map[replica.TopicPartition]float64{a: 7.5}, l.perSecond); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestLoadIsMeasuredThoughAPartitionHasNoLeader(t *testing.T) {
+	p := startPair(t, localkafka.Options{}, localkafka.Options{})
+	p.source.CreateTopic("t", 1, nil)
+	p.source.CreateTopic("u", 1, nil)
+	p.source.Produce("t", text("0", "1")...)
+	const leaderNotAvailable = 5
+	p.a.Fail(localkafka.Fault{API: localkafka.ListOffsets, Code: leaderNotAvailable, Topic: "u", Times: -1})
+	s, err := readSettings(sourceDef, "c", p.with("task.assignment=load"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &SourceConnector{settings: s, partitions: topicPartitions("t u")}
+	if c.source, err = s.openCluster(onSource, "test", discard()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.source.close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := c.lookAtLoad(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if last := c.load.last[replica.TopicPartition{Topic: "t"}]; last.end != 2 || len(c.load.last) != 1 {
+		t.Errorf("the ends are %v", c.load.last)
 	}
 }

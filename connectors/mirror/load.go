@@ -22,30 +22,45 @@ const (
 
 // loads is how much is written to each partition of the source.
 type loads struct {
-	ends map[replica.TopicPartition]int64
-	at   time.Time
+	last map[replica.TopicPartition]logEnd
 	// perSecond are records, or offsets, to be exact: what transactions and compaction
 	// take of them counts as well.
 	perSecond map[replica.TopicPartition]float64
 }
 
+// logEnd is where a log ended when that was last looked up.
+type logEnd struct {
+	end int64
+	at  time.Time
+}
+
 // seen takes a look at the ends of logs into account. Half of each rate is the last one's,
 // so that a burst does not move partitions at once. A partition seen for the first time
-// has no rate yet.
-func (l *loads) seen(ends map[replica.TopicPartition]int64, now time.Time) {
-	rates := make(map[replica.TopicPartition]float64, len(ends))
+// has no rate yet; one whose end is not told this time keeps the one it had.
+func (l *loads) seen(ends map[replica.TopicPartition]int64, failed map[kafka.TopicPartition]error, now time.Time) {
+	rates, last := make(map[replica.TopicPartition]float64, len(ends)), make(map[replica.TopicPartition]logEnd, len(ends))
+	for tp := range failed {
+		tp := replica.TopicPartition(tp)
+		if before, known := l.last[tp]; known {
+			last[tp] = before
+		}
+		if rate, measured := l.perSecond[tp]; measured {
+			rates[tp] = rate
+		}
+	}
 	for tp, end := range ends {
-		before, known := l.ends[tp]
+		last[tp] = logEnd{end, now}
+		before, known := l.last[tp]
 		if !known {
 			continue
 		}
-		rate := float64(max(end-before, 0)) / max(now.Sub(l.at).Seconds(), 0.001)
+		rate := float64(max(end-before.end, 0)) / max(now.Sub(before.at).Seconds(), 0.001)
 		if last, measured := l.perSecond[tp]; measured {
 			rate = (rate + last) / 2
 		}
 		rates[tp] = rate
 	}
-	l.ends, l.at, l.perSecond = ends, now, rates
+	l.last, l.perSecond = last, rates
 }
 
 // weights are what partitions cost a task: their rates and a share for being there, so
@@ -173,7 +188,7 @@ func (c *SourceConnector) lookAtLoad(ctx context.Context) error {
 	for i, tp := range partitions {
 		tps[i] = kafka.TopicPartition(tp)
 	}
-	found, _, err := c.source.admin.ListOffsets(ctx, tps, kafka.Latest, kafka.ReadUncommitted)
+	found, failed, err := c.source.admin.CurrentOffsets(ctx, tps, kafka.Latest, kafka.ReadUncommitted)
 	if err != nil {
 		return fmt.Errorf("look up the ends of partitions of cluster %s: %w", c.settings.source, err)
 	}
@@ -183,7 +198,7 @@ func (c *SourceConnector) lookAtLoad(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.load.seen(ends, time.Now())
+	c.load.seen(ends, failed, time.Now())
 	if len(c.dealt) < 2 {
 		return nil
 	}

@@ -2,6 +2,8 @@ package mirror
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -142,11 +144,18 @@ func (w *sourceWatch) investigate(ctx context.Context) {
 	if len(suspects) == 0 {
 		return
 	}
-	found, err := w.examine(ctx, sortedPartitions(suspects))
+	found, failed, err := w.examine(ctx, sortedPartitions(suspects))
 	if ctx.Err() != nil {
 		return
 	}
-	w.troubles.report("examine", err, "Partitions of the source cannot be read on, and why cannot be found out yet; it is tried again",
+	trouble := err
+	for _, tp := range sortedPartitions(failed) {
+		// That a topic is gone, the fetcher tells.
+		if trouble == nil && !errors.Is(failed[tp], kafka.ErrUnknownTopicOrPartition) {
+			trouble = fmt.Errorf("%s-%d: %w", tp.Topic, tp.Partition, failed[tp])
+		}
+	}
+	w.troubles.report("examine", trouble, "Partitions of the source cannot be read on, and why cannot be found out yet; it is tried again",
 		"cluster", w.cluster, "partitions", len(suspects))
 	if err != nil {
 		return
@@ -195,43 +204,45 @@ func (w *sourceWatch) accept(topic string, id [16]byte) {
 	w.ids[topic] = id
 }
 
-// examine asks where logs begin and end. Partitions that cannot be asked about, such as
-// those of a topic just deleted, are left out.
-func (w *sourceWatch) examine(ctx context.Context, tps []kafka.TopicPartition) (map[kafka.TopicPartition]finding, error) {
-	earliest, _, err := w.admin.ListOffsets(ctx, tps, kafka.Earliest, w.level)
-	if err != nil {
-		return nil, err
+// examine asks where logs begin and end. Partitions that cannot be asked about now, such as those without a leader or
+// of a topic just deleted, are left out, and are in failed.
+func (w *sourceWatch) examine(ctx context.Context, tps []kafka.TopicPartition) (found map[kafka.TopicPartition]finding, failed map[kafka.TopicPartition]error, err error) {
+	failed = map[kafka.TopicPartition]error{}
+	lookUp := func(spec int64) map[kafka.TopicPartition]int64 {
+		if err != nil {
+			return nil
+		}
+		var at map[kafka.TopicPartition]int64
+		var not map[kafka.TopicPartition]error
+		at, not, err = w.admin.CurrentOffsets(ctx, tps, spec, w.level)
+		maps.Copy(failed, not)
+		return at
 	}
-	latest, _, err := w.admin.ListOffsets(ctx, tps, kafka.Latest, w.level)
-	if err != nil {
-		return nil, err
-	}
-	reset := map[kafka.TopicPartition]int64{}
+	earliest, latest := lookUp(kafka.Earliest), lookUp(kafka.Latest)
+	var reset map[kafka.TopicPartition]int64
 	switch w.reset.Strategy {
 	case "earliest":
 		reset = earliest
 	case "latest":
 		reset = latest
 	case "by_duration":
-		since := max(time.Now().Add(-w.reset.Duration).UnixMilli(), 0)
-		if reset, _, err = w.admin.ListOffsets(ctx, tps, since, w.level); err != nil {
-			return nil, err
-		}
+		reset = lookUp(max(time.Now().Add(-w.reset.Duration).UnixMilli(), 0))
 	}
-	found := map[kafka.TopicPartition]finding{}
+	if err != nil {
+		return nil, nil, err
+	}
+	found = map[kafka.TopicPartition]finding{}
 	for _, tp := range tps {
-		first, ok := earliest[tp]
-		last, also := latest[tp]
-		if !ok || !also {
+		if failed[tp] != nil {
 			continue
 		}
-		f := finding{earliest: first, latest: last, reset: -1}
+		f := finding{earliest: earliest[tp], latest: latest[tp], reset: -1}
 		if at, ok := reset[tp]; ok {
 			f.reset = at
 		}
 		found[tp] = f
 	}
-	return found, nil
+	return found, failed, nil
 }
 
 func (w *sourceWatch) lookUpEnds(ctx context.Context) {
@@ -242,7 +253,7 @@ func (w *sourceWatch) lookUpEnds(ctx context.Context) {
 	if len(tps) == 0 {
 		return
 	}
-	ends, _, err := w.admin.ListOffsets(ctx, tps, kafka.Latest, w.level)
+	ends, _, err := w.admin.CurrentOffsets(ctx, tps, kafka.Latest, w.level)
 	if err != nil {
 		w.logger.Debug("The ends of partitions that are not being read cannot be looked up", "cluster", w.cluster, "error", err)
 		return
