@@ -37,9 +37,6 @@ func TestASourceTopicIsMadeAnewOnceThoughSomeBrokersStillKnowTheOldOne(t *testin
 	var log logBook
 	v := viewOf(t, &log)
 	for _, id := range toldIDs {
-		if id == [16]byte{} {
-			continue // told by brokers before 2.8 alone
-		}
 		v.choose(map[string]kafka.TopicInfo{"t": {ID: id, Partitions: 1}})
 	}
 	if lines := log.lines("deleted and created anew"); len(lines) != 1 {
@@ -47,6 +44,25 @@ func TestASourceTopicIsMadeAnewOnceThoughSomeBrokersStillKnowTheOldOne(t *testin
 	}
 	if v.seen["t"].ID != idAfter {
 		t.Errorf("the topic is taken for %x", v.seen["t"].ID)
+	}
+}
+
+// As during an upgrade from brokers before 2.8, which tell no ids.
+func TestASourceTopicWhoseIDIsNotToldIsNotMadeAnew(t *testing.T) {
+	var log logBook
+	v := viewOf(t, &log)
+	for i, id := range [][16]byte{idBefore, {}, idBefore, {}} {
+		v.choose(map[string]kafka.TopicInfo{"t": {ID: id, Partitions: int32(i + 1)}})
+		if want := (kafka.TopicInfo{ID: idBefore, Partitions: int32(i + 1)}); v.seen["t"] != want {
+			t.Errorf("after look %d the topic is taken for %v, want %v", i, v.seen["t"], want)
+		}
+	}
+	if lines := log.lines("deleted and created anew"); len(lines) != 0 {
+		t.Errorf("said %q", lines)
+	}
+	v.choose(map[string]kafka.TopicInfo{"t": {ID: idAfter, Partitions: 4}})
+	if lines := log.lines("deleted and created anew"); len(lines) != 1 {
+		t.Errorf("said %d times after it was made anew, want once", len(lines))
 	}
 }
 

@@ -120,6 +120,10 @@ func (v *topicView) choose(source map[string]kafka.TopicInfo) map[string]kafka.T
 	missing := map[string]bool{}
 	for topic, before := range v.seen {
 		now, there := selected[topic]
+		if there && now.ID == [16]byte{} { // brokers before 2.8 tell none
+			now.ID = before.ID
+			selected[topic] = now
+		}
 		switch {
 		case !there && v.patient && !v.missing[topic]:
 			missing[topic] = true
