@@ -333,3 +333,96 @@ func TestProjectionFitsValuesToALaterSchema(t *testing.T) {
 		wantDataError(t, err, want)
 	}
 }
+
+func TestALargeMapIsBuiltAsOneEntryAtATime(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		nan := math.Float64frombits(rapid.Uint64Range(0x7ff8000000000000, 0x7fffffffffffffff).Draw(rt, "nan"))
+		number := rapid.Int64Range(-40, 40)
+		key := func() any {
+			n := number.Draw(rt, "n")
+			switch rapid.IntRange(0, 15).Draw(rt, "kind") {
+			case 0:
+				return nil
+			case 1:
+				return n > 0
+			case 2:
+				return int8(n)
+			case 3:
+				return int32(n)
+			case 4:
+				return n
+			case 5:
+				return float32(n)
+			case 6:
+				return float64(n) * math.Copysign(1, float64(number.Draw(rt, "sign"))) // with both zeros
+			case 7:
+				return rapid.SampledFrom([]any{nan, math.NaN(), float32(math.NaN())}).Draw(rt, "no number")
+			case 8:
+				return string(rune('a' + n + 40))
+			case 9:
+				return []byte{byte(n)}
+			case 10:
+				return time.Unix(n, 0).In(rapid.SampledFrom([]*time.Location{time.UTC, time.FixedZone("", 3600)}).Draw(rt, "zone"))
+			case 11:
+				return connect.NewDecimal(big.NewInt(n), int32(number.Draw(rt, "scale")/20))
+			case 12:
+				return connect.Decimal{}
+			case 13:
+				return []any{n, nil}
+			case 14:
+				return rapid.SampledFrom([]any{connect.MapEntries{{"a", n}, {"b", nil}}, connect.MapEntries{{"b", nil}, {"a", n}}, map[string]any{"a": n, "b": nil}}).Draw(rt, "map")
+			}
+			s := connect.NewStruct(person)
+			if err := s.Put("age", int32(n)); err != nil {
+				rt.Fatal(err)
+			}
+			return s
+		}
+		var want connect.MapEntries
+		built := connect.NewMapBuilder(nil)
+		for i := range 300 {
+			k := key()
+			want.Put(k, i)
+			built.Put(k, i)
+		}
+		got := built.Entries()
+		if len(got) != len(want) {
+			rt.Fatalf("%d entries, want %d", len(got), len(want))
+		}
+		for i := range want {
+			if !connect.EqualValues(got[i].Key, want[i].Key) || got[i].Value != want[i].Value {
+				rt.Fatalf("entry %d is %v, want %v", i, got[i], want[i])
+			}
+		}
+	})
+}
+
+// If it were searched from begin to end for each key, this would take minutes.
+func TestMapsOfManyKeysAreBuiltAndCompared(t *testing.T) {
+	const n = 300_000
+	for name, key := range map[string]func(i int) any{
+		"numbers": func(i int) any { return int64(i) },
+		"bytes":   func(i int) any { return []byte{byte(i), byte(i >> 8), byte(i >> 16)} },
+		"lists":   func(i int) any { return []any{int32(i)} },
+		"dates":   func(i int) any { return time.Unix(int64(i), 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			up, down := connect.NewMapBuilder(nil), connect.NewMapBuilder(connect.MapEntries{})
+			for i := range n {
+				up.Put(key(i), "former")
+				down.Put(key(n-1-i), int32(n-1-i))
+			}
+			for i := range n {
+				up.Put(key(i), int32(i))
+			}
+			if !connect.EqualValues(up.Entries(), down.Entries()) {
+				t.Error("the same entries in another order are not the same map")
+			}
+			for i, e := range up.Entries() {
+				if e.Value != int32(i) {
+					t.Fatalf("entry %d is %v", i, e)
+				}
+			}
+		})
+	}
+}

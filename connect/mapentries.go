@@ -26,7 +26,8 @@ func (m MapEntries) Get(key any) (value any, ok bool) {
 	return nil, false
 }
 
-// Put sets the value of a key: in its place, or at the end.
+// Put sets the value of a key: in its place, or at the end. It looks at all entries; a
+// MapBuilder puts many.
 func (m *MapEntries) Put(key, value any) {
 	for i := range *m {
 		if EqualValues((*m)[i].Key, key) {

@@ -135,8 +135,9 @@ func equalMaps(a, b any) bool {
 	if y == nil || len(x) != len(y) {
 		return false
 	}
+	var index entryIndex
 	for _, e := range x {
-		if v, ok := y.Get(e.Key); !ok || !EqualValues(e.Value, v) {
+		if at := index.find(y, e.Key); at < 0 || !EqualValues(e.Value, y[at].Value) {
 			return false
 		}
 	}

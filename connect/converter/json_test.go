@@ -1,9 +1,11 @@
 package converter
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -170,4 +172,53 @@ func FuzzSimpleHeader(f *testing.F) {
 			t.Fatalf("the string %q became %q", s, text)
 		}
 	})
+}
+
+// If all that was read were searched for each key, this and the next would take minutes.
+func TestMapsOfManyKeysThatAreNoStringsAreReadWithTheLastValueOfEach(t *testing.T) {
+	const n = 1 << 16
+	var pairs strings.Builder
+	for i := range n {
+		fmt.Fprintf(&pairs, "[%d,-1],", n-1-i)
+	}
+	for i := range n {
+		fmt.Fprintf(&pairs, "[%d,%d],", i, i)
+	}
+	list := strings.TrimSuffix(pairs.String(), ",")
+
+	_, got, err := newJSON(t).ToConnectData("t", nil, []byte(`{"schema":{"type":"map","keys":{"type":"int32"},"values":{"type":"int32"}},"payload":[`+list+`]}`))
+
+	entries, _ := got.(connect.MapEntries)
+	if err != nil || len(entries) != n {
+		t.Fatalf("got %d entries of a %T, %v", len(entries), got, err)
+	}
+	for i, e := range entries { // the order of Java's HashMap, for numbers of 16 bits
+		if e.Key != int32(i) || e.Value != int32(i) {
+			t.Fatalf("entry %d is %v", i, e)
+		}
+	}
+}
+
+func TestHeadersWithMapsOfManyDatesAreReadWithTheLastValueOfEach(t *testing.T) {
+	const n = 50_000
+	day := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintf(&text, `"%s": -1,`, day.AddDate(0, 0, i).Format(time.DateOnly))
+	}
+	for i := range n {
+		fmt.Fprintf(&text, `"%s": %d,`, day.AddDate(0, 0, i).Format(time.DateOnly), i)
+	}
+
+	_, got, err := new(SimpleHeader).ToConnectHeader("t", "h", []byte("{"+text.String()+"}"))
+
+	entries, _ := got.(connect.MapEntries)
+	if err != nil || len(entries) != n {
+		t.Fatalf("got %d entries of a %T, %v", len(entries), got, err)
+	}
+	for i, e := range entries {
+		if !e.Key.(time.Time).Equal(day.AddDate(0, 0, i)) || e.Value != int32(i) {
+			t.Fatalf("entry %d is %v", i, e)
+		}
+	}
 }

@@ -311,7 +311,7 @@ func (r *jsonReader) mapFromTree(s *connect.Schema, node any) (any, error) {
 	if !ok {
 		return nil, dataError(nil, "Maps with non-string fields should be encoded as JSON array of tuples, but found "+nodeType(node))
 	}
-	entries := make(connect.MapEntries, 0, len(pairs))
+	built := connect.NewMapBuilder(make(connect.MapEntries, 0, len(pairs)))
 	for _, node := range pairs {
 		pair, ok := node.([]any)
 		if !ok {
@@ -328,8 +328,9 @@ func (r *jsonReader) mapFromTree(s *connect.Schema, node any) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		entries.Put(key, v)
+		built.Put(key, v)
 	}
+	entries := built.Entries()
 	javatext.SortAsHashMap(entries, javatext.DefaultCapacity)
 	return entries, nil
 }

@@ -42,11 +42,11 @@ func (t *Flatten) Apply(r *connect.Record) (*connect.Record, error) {
 		if err != nil {
 			return nil, err
 		}
-		out := connect.MapEntries{}
-		if err := t.flattenMap(entries, "", &out); err != nil {
+		out := connect.NewMapBuilder(nil)
+		if err := t.flattenMap(entries, "", out); err != nil {
 			return nil, err
 		}
-		return t.with(r, nil, out), nil
+		return t.with(r, nil, out.Entries()), nil
 	}
 	s, err := requireStruct(value, purpose)
 	if err != nil {
@@ -71,7 +71,7 @@ func (t *Flatten) join(prefix, name string) string {
 }
 
 // flattenMap keeps the order in which the fields are met, as Java does here alone.
-func (t *Flatten) flattenMap(from connect.MapEntries, prefix string, out *connect.MapEntries) error {
+func (t *Flatten) flattenMap(from connect.MapEntries, prefix string, out *connect.MapBuilder) error {
 	for _, e := range from {
 		name := t.join(prefix, javatext.String(e.Key))
 		kind, ok := connect.TypeOf(e.Value)

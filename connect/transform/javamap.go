@@ -15,7 +15,7 @@ func newCache[V any]() *cache[V] { return schemacache.New[V](cacheSize) }
 // hashMap builds a schemaless value and ends with the order that Java's HashMap gives it:
 // where the value is a key, its bytes decide the partition.
 type hashMap struct {
-	entries  connect.MapEntries
+	built    connect.MapBuilder
 	capacity int
 	most     int // entries that there ever were: the table never shrinks
 }
@@ -25,22 +25,19 @@ func newMap(size int) *hashMap { return &hashMap{capacity: javatext.CapacityFor(
 
 // copyMap is new HashMap<>(map).
 func copyMap(entries connect.MapEntries) *hashMap {
-	return &hashMap{entries: slices.Clone(entries), capacity: javatext.CopyCapacity(len(entries)), most: len(entries)}
+	return &hashMap{built: *connect.NewMapBuilder(slices.Clone(entries)), capacity: javatext.CopyCapacity(len(entries)), most: len(entries)}
 }
 
-func (m *hashMap) put(key string, value any) {
-	m.entries.Put(key, value)
-	m.most = max(m.most, len(m.entries))
-}
+func (m *hashMap) put(key string, value any) { m.built.Put(key, value) }
 
 func (m *hashMap) remove(key string) {
-	m.entries = slices.DeleteFunc(m.entries, func(e connect.MapEntry) bool { return e.Key == any(key) })
+	entries := m.built.Entries()
+	m.most = max(m.most, len(entries))
+	m.built = *connect.NewMapBuilder(slices.DeleteFunc(entries, func(e connect.MapEntry) bool { return e.Key == any(key) }))
 }
 
 func (m *hashMap) done() connect.MapEntries {
-	if m.entries == nil {
-		m.entries = connect.MapEntries{}
-	}
-	javatext.SortAsHashMap(m.entries, javatext.Grown(m.capacity, m.most))
-	return m.entries
+	entries := m.built.Entries()
+	javatext.SortAsHashMap(entries, javatext.Grown(m.capacity, max(m.most, len(entries))))
+	return entries
 }

@@ -169,7 +169,7 @@ func (r *reader) record(n *node, s *connect.Schema) (any, error) {
 
 func (r *reader) array(n *node, s *connect.Schema) (any, error) {
 	if s.Type == connect.Map {
-		entries := connect.MapEntries{}
+		built := connect.NewMapBuilder(nil)
 		keyFirst := n.elements.fields[0].name == "key"
 		err := r.blocks(func() error {
 			var key, value any
@@ -183,9 +183,10 @@ func (r *reader) array(n *node, s *connect.Schema) (any, error) {
 					return err
 				}
 			}
-			entries.Put(key, value)
+			built.Put(key, value)
 			return nil
 		})
+		entries := built.Entries()
 		javatext.SortAsHashMap(entries, javatext.CapacityFor(len(entries)))
 		return entries, err
 	}
@@ -286,16 +287,17 @@ func (r *reader) anythingField(i int) (any, error) {
 		})
 		return list, err
 	case 8:
-		entries := connect.MapEntries{}
+		built := connect.NewMapBuilder(nil)
 		err := r.blocks(func() error {
 			key, err := r.anything()
 			if err != nil {
 				return err
 			}
 			v, err := r.anything()
-			entries.Put(key, v)
+			built.Put(key, v)
 			return err
 		})
+		entries := built.Entries()
 		javatext.SortAsHashMap(entries, javatext.CapacityFor(len(entries)))
 		return entries, err
 	}
@@ -430,7 +432,7 @@ func numberPreset(n *node, s *connect.Schema, p javajson.Number, wrong func() er
 
 func listPreset(n *node, s *connect.Schema, list []any, wrong func() error) (any, error) {
 	if s.Type == connect.Map {
-		entries := connect.MapEntries{}
+		built := connect.NewMapBuilder(nil)
 		for _, own := range list {
 			members, ok := own.(javajson.Members)
 			if pair, isPair := own.([]any); isPair && len(pair) == 2 { // as connect.default has it
@@ -447,9 +449,9 @@ func listPreset(n *node, s *connect.Schema, list []any, wrong func() error) (any
 			if err != nil {
 				return nil, err
 			}
-			entries.Put(key, v)
+			built.Put(key, v)
 		}
-		return entries, nil
+		return built.Entries(), nil
 	}
 	out := make([]any, len(list))
 	for i := range list {

@@ -248,7 +248,7 @@ func readList(s *connect.Schema, list []any) (any, error) {
 }
 
 func readPairs(s *connect.Schema, list []any) (any, error) {
-	entries := make(connect.MapEntries, 0, len(list))
+	built := connect.NewMapBuilder(make(connect.MapEntries, 0, len(list)))
 	for _, own := range list {
 		m, ok := own.(javajson.Members)
 		if !ok {
@@ -265,8 +265,9 @@ func readPairs(s *connect.Schema, list []any) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		entries.Put(key, v)
+		built.Put(key, v)
 	}
+	entries := built.Entries()
 	javatext.SortAsHashMap(entries, javatext.DefaultCapacity)
 	return entries, nil
 }

@@ -303,7 +303,7 @@ func (r *schemaReader) realMap(m protoreflect.Map, fd protoreflect.FieldDescript
 }
 
 func (r *schemaReader) entries(list protoreflect.List, s *connect.Schema) (any, error) {
-	entries := connect.MapEntries{}
+	built := connect.NewMapBuilder(nil)
 	for i := range list.Len() {
 		m := list.Get(i).Message()
 		fields := m.Descriptor().Fields()
@@ -318,8 +318,9 @@ func (r *schemaReader) entries(list protoreflect.List, s *connect.Schema) (any, 
 				return nil, err
 			}
 		}
-		entries.Put(pair[0], pair[1])
+		built.Put(pair[0], pair[1])
 	}
+	entries := built.Entries()
 	javatext.SortAsHashMap(entries, javatext.DefaultCapacity)
 	return entries, nil
 }

@@ -217,12 +217,11 @@ func alignList(schema *connect.Schema, list []any) (typed, error) {
 }
 
 func (p *parser) object() (typed, error) {
-	entries := connect.MapEntries{}
-	index := map[any]int{} // of keys that can be compared
+	entries := connect.NewMapBuilder(nil)
 	var keys, elements merger
 	for p.more() {
 		if p.take("}") {
-			return alignMap(keys.common, elements.common, entries)
+			return alignMap(keys.common, elements.common, entries.Entries())
 		}
 		if p.take(",") {
 			return typed{}, dataError("Unable to parse a map entry with no key or value: " + p.text)
@@ -241,26 +240,12 @@ func (p *parser) object() (typed, error) {
 		if err != nil {
 			return typed{}, err
 		}
-		entries = putEntry(entries, index, key, v.value)
+		entries.Put(key.value, v.value)
 		p.take(",")
 		keys.merge(key.schema)
 		elements.merge(v.schema)
 	}
 	return typed{}, dataError("Map is missing terminating '}': " + p.text)
-}
-
-// putEntry is MapEntries.Put, without looking at every entry for the usual keys.
-func putEntry(entries connect.MapEntries, index map[any]int, key typed, value any) connect.MapEntries {
-	if key.schema.Type > connect.String || key.schema.Name != "" {
-		entries.Put(key.value, value)
-		return entries
-	}
-	if at, known := index[key.value]; known {
-		entries[at].Value = value
-		return entries
-	}
-	index[key.value] = len(entries)
-	return append(entries, connect.MapEntry{Key: key.value, Value: value})
 }
 
 // alignMap converts keys and values to what they have in common, keys alone when values
@@ -269,8 +254,7 @@ func alignMap(keys, elements *connect.Schema, entries connect.MapEntries) (typed
 	if keys == nil {
 		return typed{&connect.Schema{Type: connect.Map}, entries}, nil
 	}
-	out := make(connect.MapEntries, 0, len(entries))
-	index := map[any]int{}
+	out := connect.NewMapBuilder(make(connect.MapEntries, 0, len(entries)))
 	for _, e := range entries {
 		key, err := convert(keys, e.Key)
 		if err != nil {
@@ -282,9 +266,9 @@ func alignMap(keys, elements *connect.Schema, entries connect.MapEntries) (typed
 				return typed{}, err
 			}
 		}
-		out = putEntry(out, index, typed{keys, key}, value)
+		out.Put(key, value)
 	}
-	return typed{&connect.Schema{Type: connect.Map, Keys: keys, Elements: elements}, out}, nil
+	return typed{&connect.Schema{Type: connect.Map, Keys: keys, Elements: elements}, out.Entries()}, nil
 }
 
 // merger finds the schema that fits all it is told of; nil when there is none.
