@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,6 +124,84 @@ func TestAWriteThatWaitedForTheGroupIsNotMadeByAFormerLeader(t *testing.T) {
 			t.Error("it was written")
 		}
 	})
+}
+
+// What the group has decided since is in the topic, and must not be overwritten.
+func TestAWriteThatIsQueuedWhenTheGroupIsLostWaitsForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		configs := &stalledConfigs{stall: make(chan struct{})}
+		var member *hubMember
+		h := c.start("a", func(o *Options, _ *runner) {
+			member = o.Group.(*hubMember)
+			configs.ConfigStore, o.Configs = o.Configs, configs
+		})
+		synctest.Wait()
+		answers := map[string]chan error{}
+		put := func(connector string) {
+			answer := make(chan error, 1)
+			answers[connector] = answer
+			go func() {
+				_, _, err := h.PutConnectorConfig(t.Context(), connector, config("n", "1", "v", "1"), nil, true)
+				answer <- err
+			}()
+			synctest.Wait()
+		}
+		put("begun")
+		put("queued")
+		found := member.lose()
+		close(configs.stall)
+		synctest.Wait()
+		if err := <-answers["begun"]; err != nil {
+			t.Errorf("the write that had begun: %v", err)
+		}
+		if h.snapshot().Contains("queued") {
+			t.Error("the queued write was made without a group")
+		}
+
+		h.Assigned(group.Round{Generation: 9, MemberID: "a", Snapshot: protocol.Assignment{Leader: "b", LeaderURL: "http://b/"}})
+		found()
+		if err := <-answers["queued"]; !errors.As(err, new(*herder.NotLeaderError)) {
+			t.Errorf("the queued write was answered with %v", err)
+		}
+		if h.snapshot().Contains("queued") {
+			t.Error("the queued write was made by a former leader")
+		}
+	})
+}
+
+// claimedConfigs counts the claims of the leader's write privileges.
+type claimedConfigs struct {
+	storage.ConfigStore
+	claims atomic.Int32
+}
+
+func (c *claimedConfigs) ClaimWritePrivileges(ctx context.Context) error {
+	c.claims.Add(1)
+	return c.ConfigStore.ClaimWritePrivileges(ctx)
+}
+
+func TestAFormerLeaderDoesNotFenceTheOneThatFollowed(t *testing.T) {
+	for _, leader := range []string{"a", "b"} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCluster(t)
+			configs := &claimedConfigs{}
+			var found func()
+			h := c.start("a", func(o *Options, _ *runner) {
+				found = o.Group.(*hubMember).lose()
+				configs.ConfigStore, o.Configs = o.Configs, configs
+			})
+			synctest.Wait() // it leads, and waits for the group before it fences the leader before it
+
+			h.Assigned(group.Round{Generation: 9, MemberID: "a", Snapshot: protocol.Assignment{Leader: leader, LeaderURL: "http://" + leader + "/", ConfigOffset: h.snapshot().Offset()}})
+			found()
+			synctest.Wait()
+
+			if claims := configs.claims.Load(); (claims > 0) != (leader == "a") {
+				t.Errorf("%s leads: %d claims", leader, claims)
+			}
+		})
+	}
 }
 
 func TestAWorkerThatIsFlushingStatusesSaysSo(t *testing.T) {

@@ -2,11 +2,13 @@ package distributed
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
 	"tributary/connect"
+	"tributary/connect/herder"
 	"tributary/storage"
 )
 
@@ -14,7 +16,10 @@ import (
 // before.
 func (h *Herder) becomeLeader() {
 	h.goBackground(func(ctx context.Context) {
-		if err := h.write(ctx, "reading to the end of the config topic", h.opts.Configs.ClaimWritePrivileges); err != nil && ctx.Err() == nil {
+		claimed := func(context.Context) error { return nil }
+		err := h.writeAsLeader(ctx, "reading to the end of the config topic", claimed)
+		// Who has led in the meantime must not be fenced.
+		if err != nil && ctx.Err() == nil && !errors.As(err, new(*herder.NotLeaderError)) {
 			h.log.Error("Could not fence the former leader's writes to the config topic", "error", err)
 		}
 		if h.opts.OnLeader != nil {

@@ -10,7 +10,10 @@ import (
 	"tributary/storage"
 )
 
-var errStopping = errors.New("the worker is stopping")
+var (
+	errStopping  = errors.New("the worker is stopping")
+	errNoContact = errors.New("the group cannot be reached")
+)
 
 // writer executes writes to the config topic one after another on its own goroutine.
 type writer struct{ jobs chan *job }
@@ -58,9 +61,24 @@ func (w *writer) run(ctx context.Context, stages *herder.Stages) {
 // caller whose ctx ends stops waiting, while work that has begun goes on: it must not
 // touch what the caller returns unless write was successful.
 func (h *Herder) write(ctx context.Context, what string, work func(ctx context.Context) error) error {
-	if err := h.awaitContact(ctx); err != nil {
-		return err
+	for {
+		if err := h.awaitContact(ctx); err != nil {
+			return err
+		}
+		err := h.enqueue(ctx, what, func(ctx context.Context) error {
+			// The group may have gone while the write was queued.
+			if lost, _ := h.opts.Group.Contact(); !lost.IsZero() {
+				return errNoContact
+			}
+			return work(ctx)
+		})
+		if !errors.Is(err, errNoContact) {
+			return err
+		}
 	}
+}
+
+func (h *Herder) enqueue(ctx context.Context, what string, work func(ctx context.Context) error) error {
 	j := &job{ctx: ctx, what: what, work: work, done: make(chan error, 1)}
 	select {
 	case h.writer.jobs <- j:
