@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -82,40 +83,64 @@ func refillOf(partitions []replica.TopicPartition, refills map[string]string) st
 
 // refill puts the positions of partitions whose copy was lost back to the beginning:
 // those that the connector names, unless that was done before, and those whose copy has
-// never held a record though some were mirrored.
+// never held a record though some were mirrored. Partitions of which that cannot be told
+// now lose their position, and get it late: read on, they would hide that the copy was empty.
 func (t *SourceTask) refill(ctx context.Context, tc connect.TaskContext, config map[string]string, positions map[kafka.TopicPartition]int64, source *kafka.Admin) error {
-	if !t.settings.Bool(refillKey) || len(positions) == 0 {
+	if !t.settings.Bool(refillKey) {
 		return nil
 	}
 	lost, err := t.namedLosses(ctx, tc, config[taskRefillKey])
 	if err != nil {
 		return err
 	}
-	empty, err := t.emptyCopies(ctx, positions)
+	r := &refiller{settings: t.settings, logger: t.logger, source: source, stored: maps.Clone(positions), lost: lost, copies: map[kafka.TopicPartition]kafka.TopicPartition{}}
+	for tp := range positions {
+		// Where transformations may send records elsewhere, or leave them out, an empty copy means nothing.
+		if p := t.partitions[tp]; !p.bare.Load() && t.settings.props["transforms"] == "" {
+			r.copies[tp] = kafka.TopicPartition{Topic: p.remote, Partition: tp.Partition}
+		}
+	}
+	for _, tp := range sortedPartitions(lost) {
+		if _, mirrored := positions[tp]; !mirrored { // from its place on, the new copy gets everything
+			t.markRefilled(lost[tp])
+		}
+	}
+	keeps := func(tp kafka.TopicPartition, at int64) { t.keepRefill(r, tp, at) }
+	found, failed, err := r.look(ctx, sortedPartitions(positions))
 	if err != nil {
 		return err
 	}
-	stored := sortedPartitions(positions)
-	begins, _, err := source.ListOffsets(ctx, stored, kafka.Earliest, kafka.ReadUncommitted)
-	if err != nil {
-		return fmt.Errorf("look up where partitions of cluster %s begin: %w", t.settings.source, err)
+	for _, tp := range sortedPartitions(found) {
+		positions[tp] = found[tp]
+		keeps(tp, found[tp])
 	}
-	for _, tp := range stored {
-		begin, known := begins[tp]
-		if !known || begin >= positions[tp] || lost[tp] == nil && !empty[tp] {
-			continue
+	if len(failed) > 0 {
+		for tp := range failed {
+			delete(positions, tp)
 		}
-		t.logger.Warn("A partition is mirrored again from its beginning, because its copy was lost", "topic", tp.Topic, "partition", tp.Partition, "from", begin, "before", positions[tp])
-		positions[tp] = begin
-		t.partitions[tp].bare.Store(true)
-		t.portions = append(t.portions, portion{partition: t.partitions[tp], position: begin - 1, placed: true})
+		t.placeLate(ctx, "find out whether partitions are to be mirrored again", &latePlaces{ask: r.look, keeps: keeps, failed: failed})
 	}
-	for _, tp := range sortedPartitions(lost) {
-		p := &sourcePartition{position: lost[tp]}
-		t.portions = append(t.portions, portion{partition: p, position: 0, placed: true})
-	}
-	t.requestCommit()
 	return nil
+}
+
+// keepRefill has the place stored that was found for a partition.
+func (t *SourceTask) keepRefill(r *refiller, tp kafka.TopicPartition, at int64) {
+	if before := r.stored[tp]; at != before {
+		t.logger.Warn("A partition is mirrored again from its beginning, because its copy was lost", "topic", tp.Topic, "partition", tp.Partition, "from", at, "before", before)
+		t.partitions[tp].bare.Store(true)
+		t.keepPlace(tp, at)
+		t.requestCommit()
+	}
+	if mark := r.lost[tp]; mark != nil {
+		t.markRefilled(mark)
+	}
+}
+
+// markRefilled has it stored that what task.refill names was done for a partition. Without the
+// mark it is done at the next start.
+func (t *SourceTask) markRefilled(mark *connect.SourcePartition) {
+	t.portions = append(t.portions, portion{partition: &sourcePartition{position: mark}, position: 0, placed: true})
+	t.requestCommit()
 }
 
 // namedLosses reads task.refill: the partitions of the task to refill, each with the mark to
@@ -154,33 +179,75 @@ func (t *SourceTask) namedLosses(ctx context.Context, tc connect.TaskContext, li
 	return lost, nil
 }
 
-// emptyCopies finds the partitions whose copy has never held a record, though some were
-// mirrored to it. Where transformations may send records elsewhere, or leave them out, an
-// empty copy means nothing.
-func (t *SourceTask) emptyCopies(ctx context.Context, positions map[kafka.TopicPartition]int64) (map[kafka.TopicPartition]bool, error) {
-	byRemote := map[kafka.TopicPartition]kafka.TopicPartition{}
-	for tp := range positions {
-		if p := t.partitions[tp]; !p.bare.Load() {
-			byRemote[kafka.TopicPartition{Topic: p.remote, Partition: tp.Partition}] = tp
+// refiller finds out where partitions go on whose copies may have been lost.
+type refiller struct {
+	settings *settings
+	logger   *slog.Logger
+	source   *kafka.Admin
+	stored   map[kafka.TopicPartition]int64                    // where they would go on
+	lost     map[kafka.TopicPartition]*connect.SourcePartition // those that the connector names, with their marks
+	copies   map[kafka.TopicPartition]kafka.TopicPartition     // of those that are lost if they are empty
+}
+
+// look finds where partitions go on, as far as both clusters tell now.
+func (r *refiller) look(ctx context.Context, tps []kafka.TopicPartition) (found map[kafka.TopicPartition]int64, failed map[kafka.TopicPartition]error, err error) {
+	empty, failed, err := r.emptyCopies(ctx, tps)
+	if err != nil {
+		return nil, nil, err
+	}
+	found = map[kafka.TopicPartition]int64{}
+	var again []kafka.TopicPartition
+	for _, tp := range tps {
+		switch {
+		case r.lost[tp] != nil || empty[tp]:
+			again = append(again, tp)
+		case failed[tp] == nil:
+			found[tp] = r.stored[tp]
 		}
 	}
-	if len(byRemote) == 0 || t.settings.props["transforms"] != "" {
-		return nil, nil
-	}
-	target, err := t.settings.openCluster(onTarget, "refill-target-admin", t.logger)
+	begins, untold, err := r.source.CurrentOffsets(ctx, again, kafka.Earliest, kafka.ReadUncommitted)
 	if err != nil {
-		return nil, err
+		return nil, nil, fmt.Errorf("look up where partitions of cluster %s begin: %w", r.settings.source, err)
 	}
-	ends, _, err := target.admin.ListOffsets(ctx, slices.Collect(maps.Keys(byRemote)), kafka.Latest, kafka.ReadUncommitted)
+	for tp, begin := range begins {
+		found[tp] = min(begin, r.stored[tp])
+	}
+	for tp, err := range untold {
+		failed[tp] = fmt.Errorf("its copy was lost, but where the source begins is not known: %w", err)
+	}
+	return found, failed, nil
+}
+
+// emptyCopies finds the partitions whose copy has never held a record, though some were
+// mirrored to it. What the target refuses to tell counts as not empty.
+func (r *refiller) emptyCopies(ctx context.Context, tps []kafka.TopicPartition) (map[kafka.TopicPartition]bool, map[kafka.TopicPartition]error, error) {
+	empty, failed := map[kafka.TopicPartition]bool{}, map[kafka.TopicPartition]error{}
+	var remotes []kafka.TopicPartition
+	for _, tp := range tps {
+		if remote, asked := r.copies[tp]; asked && r.lost[tp] == nil {
+			remotes = append(remotes, remote)
+		}
+	}
+	if len(remotes) == 0 {
+		return empty, failed, nil
+	}
+	target, err := r.settings.openCluster(onTarget, "refill-target-admin", r.logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	ends, untold, err := target.admin.CurrentOffsets(ctx, remotes, kafka.Latest, kafka.ReadUncommitted)
 	if closing := target.close(); err == nil {
 		err = closing
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look up the ends of partitions on cluster %s: %w", t.settings.target, err)
+		return nil, nil, fmt.Errorf("look up the ends of partitions on cluster %s: %w", r.settings.target, err)
 	}
-	empty := map[kafka.TopicPartition]bool{}
-	for remote, end := range ends {
-		empty[byRemote[remote]] = end == 0
+	for _, tp := range tps {
+		end, known := ends[r.copies[tp]]
+		empty[tp] = known && end == 0
+		if err := untold[r.copies[tp]]; kafka.IsRetriable(err) {
+			failed[tp] = fmt.Errorf("whether its copy was lost is not known: %w", err)
+		}
 	}
-	return empty, nil
+	return empty, failed, nil
 }

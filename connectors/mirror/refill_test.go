@@ -3,6 +3,7 @@ package mirror
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -129,6 +130,90 @@ func TestACopyThatAnOlderVersionMarkedAsRefilledIsNotRefilledAgain(t *testing.T)
 	got := p.target.AwaitRecords("A.t", 2, patience)
 	if diff := cmp.Diff([]string{"0", "1"}, values(got[0])); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A partition that waits for one cluster to tell of it is not marked, and begins again once it is told.
+func TestAPartitionOfALostCopyThatIsNotToldOfIsRefilledOnceItIs(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		code    int16
+		target  bool
+		refills string
+	}{
+		"its beginning is refused":                     {code: 29, refills: "t=id,u=id"},
+		"it has no leader on the source":               {code: 5, refills: "t=id,u=id"},
+		"its empty copy has no leader":                 {code: 5, target: true, refills: "t=id"},
+		"it is empty, and has no leader on the source": {code: 5, refills: "t=id"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := startPair(t, localkafka.Options{}, localkafka.Options{})
+			r := newRunner(t, p, "MirrorSourceConnector", NewSourceConnector())
+			for _, topic := range []string{"t", "u", "stays"} {
+				p.source.CreateTopic(topic, 1, nil)
+				p.source.Produce(topic, text("0", "1")...)
+				p.target.CreateTopic("A."+topic, 1, nil)
+				r.stored.put(connect.NewSourcePartition(map[string]any{"cluster": "A", "partition": int64(0), "topic": topic}), connect.OffsetMap{"offset": int64(0)})
+			}
+			p.target.Produce("A.stays", text("0")...)
+			cluster, topic := p.a, "u"
+			if c.target {
+				cluster, topic = p.b, "A.u"
+			}
+			silence := cluster.Fail(localkafka.Fault{API: localkafka.ListOffsets, Code: c.code, Topic: topic, Times: -1})
+			// What need not be known of a partition is not waited for.
+			p.a.Fail(localkafka.Fault{API: localkafka.ListOffsets, Code: c.code, Topic: "stays", Times: -1})
+			task := r.startTask(t.Context(), 0, p.with("refill.on.target.loss=true", taskRefillKey+"="+c.refills, assignedPartitions+"=t-0,u-0,stays-0"), 1)
+			defer task.stop()
+			r.mu.Lock()
+			r.tasks = []*runningTask{task}
+			r.mu.Unlock()
+			for remote, want := range map[string][]string{"A.t": {"0", "1"}, "A.stays": {"0", "1"}} {
+				got := p.target.AwaitRecords(remote, 2, patience)
+				if diff := cmp.Diff(want, values(got[0])); diff != "" {
+					t.Errorf("%s: %s", remote, diff)
+				}
+			}
+			mark := map[string]any{"cluster": "A", "partition": int64(0), "topic": "u", "refill": "id"}
+			r.await("the row of the partition", func() bool { return strings.Contains(r.row("u", 0).LastError, "copy was lost") })
+			if got := r.stored.get(mark); got != nil {
+				t.Errorf("marked before it was refilled: %v", got)
+			}
+
+			silence.Undo()
+			got := p.target.AwaitRecords("A.u", 2, patience)
+			if diff := cmp.Diff([]string{"0", "1"}, values(got[0])); diff != "" {
+				t.Error(diff)
+			}
+			if strings.Contains(c.refills, "u=") {
+				r.await("the mark", func() bool { return r.stored.get(mark) != nil })
+			}
+			if err := r.failures(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestACopyThatWasLostBeforeItHeldAnythingIsNotRefilledLater(t *testing.T) {
+	t.Parallel()
+	p := startPair(t, localkafka.Options{}, localkafka.Options{})
+	p.source.CreateTopic("t", 1, nil)
+	p.target.CreateTopic("A.t", 1, nil)
+	r := newRunner(t, p, "MirrorSourceConnector", NewSourceConnector())
+	config := p.with("refill.on.target.loss=true", taskRefillKey+"=t=id", assignedPartitions+"=t-0")
+	for i, want := range [][]string{{"0"}, {"0", "1"}} {
+		p.source.Produce("t", text(want[i])...)
+		task := r.startTask(t.Context(), 0, config, 1)
+		got := p.target.AwaitRecords("A.t", len(want), patience)
+		r.await("the offset", func() bool {
+			return r.stored.get(map[string]any{"cluster": "A", "partition": int64(0), "topic": "t"})["offset"] == int64(i)
+		})
+		task.stop()
+		if diff := cmp.Diff(want, values(got[0])); diff != "" {
+			t.Errorf("start %d: %s", i, diff)
+		}
 	}
 }
 

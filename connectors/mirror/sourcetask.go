@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -46,7 +47,7 @@ type SourceTask struct {
 	client      *kafka.Client
 	fetcher     *kafka.Fetcher
 	watch       *sourceWatch
-	late        *latePlaces // nil if all partitions had a place at the start
+	late        []*latePlaces // of partitions that had no place at the start
 	syncsClient *kafka.Client
 	syncs       *syncWriter // nil when offset syncs are off
 	checked     time.Time   // when the fetcher was last asked for problems
@@ -219,39 +220,45 @@ func (t *SourceTask) placeFresh(ctx context.Context, fresh []kafka.TopicPartitio
 	// could be further on, and what lies between would be left out. That of an empty log is, too.
 	for _, tp := range fresh {
 		if at, ok := positions[tp]; ok {
-			t.keepPlace(t.partitions[tp], at)
+			t.keepPlace(tp, at)
 		}
 	}
 	if len(place.failed) > 0 {
-		t.late = startLatePlaces(ctx, place, t.settings.millis(adminTimeoutKey), t.troubles)
+		t.placeLate(ctx, "look up where partitions of the source begin", &latePlaces{ask: place.again, keeps: t.keepPlace, failed: place.failed})
 	}
 	return nil
 }
 
-func (t *SourceTask) keepPlace(p *sourcePartition, at int64) {
+func (t *SourceTask) placeLate(ctx context.Context, name string, l *latePlaces) {
+	l.start(ctx, name, t.settings.millis(adminTimeoutKey), t.troubles)
+	t.late = append(t.late, l)
+}
+
+func (t *SourceTask) keepPlace(tp kafka.TopicPartition, at int64) {
 	if at >= 0 {
-		t.portions = append(t.portions, portion{partition: p, position: at - 1, placed: true})
+		t.portions = append(t.portions, portion{partition: t.partitions[tp], position: at - 1, placed: true})
 	}
 }
 
 // beginLate begins with the partitions whose places were found since the start. It
 // returns what is wrong with those that have none yet.
 func (t *SourceTask) beginLate() map[kafka.TopicPartition]error {
-	if t.late == nil {
-		return nil
-	}
-	found, failed := t.late.take()
-	for tp, at := range found {
-		p := t.partitions[tp]
-		p.from, p.next = at, at
-		t.keepPlace(p, at)
-		if p.atEnd() {
-			t.finish(p)
-			continue
+	placeless := map[kafka.TopicPartition]error{}
+	for _, l := range t.late {
+		found, failed := l.take()
+		maps.Copy(placeless, failed)
+		for _, tp := range sortedPartitions(found) {
+			p, at := t.partitions[tp], found[tp]
+			l.keeps(tp, at)
+			p.from, p.next = at, at
+			if p.atEnd() {
+				t.finish(p)
+				continue
+			}
+			t.fetcher.Add(map[kafka.TopicPartition]int64{tp: at})
 		}
-		t.fetcher.Add(map[kafka.TopicPartition]int64{tp: at})
 	}
-	return failed
+	return placeless
 }
 
 func isolationOf(consumer *kafka.Config) kafka.Isolation {
@@ -298,8 +305,8 @@ func (t *SourceTask) Commit(context.Context) error {
 // Stop implements connect.SourceTask. Offset syncs of all that was acknowledged are
 // written first, for some seconds at most.
 func (t *SourceTask) Stop(ctx context.Context) error {
-	if t.late != nil {
-		t.late.stop()
+	for _, l := range t.late {
+		l.stop()
 	}
 	if t.fetcher != nil {
 		t.fetcher.Close()

@@ -222,7 +222,8 @@ func (p *placer) resolve(point startPoint) startPoint {
 }
 
 func (p *placer) lookUp(ctx context.Context, tps []kafka.TopicPartition, spec int64) error {
-	found, failed, err := p.admin.ListOffsets(ctx, tps, spec, p.level)
+	// One partition without a leader must not hold back the others: it is placed late.
+	found, failed, err := p.admin.CurrentOffsets(ctx, tps, spec, p.level)
 	if err != nil {
 		return err
 	}
@@ -252,11 +253,21 @@ func (p *placer) byGroup(ctx context.Context, group string, tps []kafka.TopicPar
 	return p.lookUp(ctx, rest, kafka.Earliest)
 }
 
-// latePlaces looks up, beside the reading, the places that the source did not tell when
+// again tries once more to place partitions.
+func (p placer) again(ctx context.Context, left []kafka.TopicPartition) (found map[kafka.TopicPartition]int64, failed map[kafka.TopicPartition]error, err error) {
+	p.position, p.failed = map[kafka.TopicPartition]int64{}, map[kafka.TopicPartition]error{}
+	err = p.place(ctx, left)
+	return p.position, p.failed, err
+}
+
+// latePlaces looks up, beside the reading, the places that the clusters did not tell when
 // the task began.
 type latePlaces struct {
-	placer placer
-	mu     sync.Mutex
+	// ask looks for the places of some partitions. keeps has a place that was found stored; it is called on the
+	// task's goroutine.
+	ask   func(context.Context, []kafka.TopicPartition) (found map[kafka.TopicPartition]int64, failed map[kafka.TopicPartition]error, err error)
+	keeps func(tp kafka.TopicPartition, at int64)
+	mu    sync.Mutex
 	// failed are the partitions still to be placed, with the reason; found is for the task.
 	failed map[kafka.TopicPartition]error
 	found  map[kafka.TopicPartition]int64
@@ -264,13 +275,13 @@ type latePlaces struct {
 	ended  sync.WaitGroup
 }
 
-func startLatePlaces(ctx context.Context, p placer, limit time.Duration, troubles *troubles) *latePlaces {
-	l := &latePlaces{placer: p, failed: p.failed, found: map[kafka.TopicPartition]int64{}}
+// start begins to ask about the partitions in failed. What it does is named as a chore is.
+func (l *latePlaces) start(ctx context.Context, name string, limit time.Duration, troubles *troubles) {
+	l.found = map[kafka.TopicPartition]int64{}
 	ctx, l.cancel = context.WithCancel(ctx)
 	l.ended.Go(func() {
-		doChores(ctx, limit, troubles, chore{name: "look up where partitions of the source begin", delay: shortRetry, do: l.look})
+		doChores(ctx, limit, troubles, chore{name: name, delay: shortRetry, do: l.look})
 	})
-	return l
 }
 
 func (l *latePlaces) stop() {
@@ -283,16 +294,14 @@ func (l *latePlaces) look(ctx context.Context) error {
 	l.mu.Lock()
 	left := sortedPartitions(l.failed)
 	l.mu.Unlock()
-	p := l.placer
-	p.position, p.failed = map[kafka.TopicPartition]int64{}, map[kafka.TopicPartition]error{}
-	err := p.place(ctx, left)
+	found, failed, err := l.ask(ctx, left)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for tp, at := range p.position {
+	for tp, at := range found {
 		l.found[tp] = at
 		delete(l.failed, tp)
 	}
-	maps.Copy(l.failed, p.failed)
+	maps.Copy(l.failed, failed)
 	if err == nil && len(l.failed) > 0 {
 		first := sortedPartitions(l.failed)[0]
 		err = fmt.Errorf("%s-%d: %w", first.Topic, first.Partition, l.failed[first])

@@ -123,34 +123,45 @@ func TestWhatComesToAnEmptyPartitionWhileTheMirrorIsDownIsMirrored(t *testing.T)
 	}
 }
 
-func TestAPartitionWhosePlaceIsRefusedForAWhileBeginsOnceItIsTold(t *testing.T) {
+func TestAPartitionWhosePlaceIsNotToldForAWhileBeginsOnceItIsTold(t *testing.T) {
 	t.Parallel()
-	p := startPair(t, localkafka.Options{}, localkafka.Options{})
-	p.source.CreateTopic("t", 1, nil)
-	p.source.CreateTopic("other", 1, nil)
-	p.source.Produce("t", text("0")...)
-	const topicAuthorizationFailed = 29
-	refusal := p.a.Fail(localkafka.Fault{API: localkafka.ListOffsets, Code: topicAuthorizationFailed, Topic: "t", Times: -1})
-	r := startSource(t, p, "start.from=latest")
-	other := map[string]any{"cluster": "A", "partition": int64(0), "topic": "other"}
-	r.await("the place of the other topic", func() bool { return r.stored.get(other) != nil })
-	p.source.Produce("other", text("x")...)
-	p.target.AwaitRecords("A.other", 1, patience)
-	r.await("the row of the partition", func() bool {
-		row := r.row("t", 0)
-		return !row.Stopped && strings.Contains(row.LastError, "look up where to begin")
-	})
+	for name, code := range map[string]int16{"no leader": 5, "refused": 29} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := startPair(t, localkafka.Options{}, localkafka.Options{})
+			for _, topic := range []string{"t", "other", "never"} {
+				p.source.CreateTopic(topic, 1, nil)
+			}
+			p.source.Produce("t", text("0")...)
+			p.a.Fail(localkafka.Fault{API: localkafka.ListOffsets, Code: code, Topic: "never", Times: -1})
+			refusal := p.a.Fail(localkafka.Fault{API: localkafka.ListOffsets, Code: code, Topic: "t", Times: -1})
+			r := startSource(t, p, "start.from=latest")
+			other := map[string]any{"cluster": "A", "partition": int64(0), "topic": "other"}
+			r.await("the place of the other topic", func() bool { return r.stored.get(other) != nil })
+			p.source.Produce("other", text("x")...)
+			p.target.AwaitRecords("A.other", 1, patience)
+			for _, topic := range []string{"t", "never"} {
+				r.await("the row of the partition of "+topic, func() bool {
+					row := r.row(topic, 0)
+					return !row.Stopped && strings.Contains(row.LastError, "look up where to begin")
+				})
+			}
+			r.await("the trouble to be said", func() bool {
+				return len(r.log.lines("level=WARN", "Failed to look up where partitions of the source begin", "never-0")) == 1
+			})
 
-	refusal.Undo()
-	at := map[string]any{"cluster": "A", "partition": int64(0), "topic": "t"}
-	r.await("the place of t to be stored", func() bool { return cmp.Equal(r.stored.get(at), map[string]any{"offset": int64(0), "bare": true}) })
-	p.source.Produce("t", text("1")...)
-	got := p.target.AwaitRecords("A.t", 1, patience)
-	if diff := cmp.Diff([]string{"1"}, values(got[0])); diff != "" {
-		t.Error(diff)
-	}
-	if err := r.failures(); err != nil {
-		t.Error(err)
+			refusal.Undo()
+			at := map[string]any{"cluster": "A", "partition": int64(0), "topic": "t"}
+			r.await("the place of t to be stored", func() bool { return cmp.Equal(r.stored.get(at), map[string]any{"offset": int64(0), "bare": true}) })
+			p.source.Produce("t", text("1")...)
+			got := p.target.AwaitRecords("A.t", 1, patience)
+			if diff := cmp.Diff([]string{"1"}, values(got[0])); diff != "" {
+				t.Error(diff)
+			}
+			if err := r.failures(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
