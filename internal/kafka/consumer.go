@@ -65,6 +65,9 @@ type Consumer struct {
 	owned     map[TopicPartition]struct{}
 	opening   map[TopicPartition]struct{} // owned, but the listener does not know yet
 	unopened  bool                        // the listener is owed a call
+	reopenAt  time.Time                   // when to ask again about what is opening
+	reopens   int                         // how often that was asked
+	untold    string                      // why something is still opening, as it was said last
 	paused    map[TopicPartition]struct{}
 	positions map[TopicPartition]int64 // after what Poll returned
 	pending   []Fetched                // what Poll has not returned yet, in order
@@ -118,15 +121,30 @@ func (c *Consumer) Poll(ctx context.Context) ([]Record, error) {
 		if records, err := c.next(); err != nil || len(records) > 0 {
 			return records, err
 		}
-		select {
-		case <-c.fetcher.news:
-		case <-c.changed:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-c.run.Done():
-			return nil, ErrClosed
+		if err := c.await(ctx); err != nil {
+			return nil, err
 		}
 	}
+}
+
+// await returns when there may be something for Poll to do.
+func (c *Consumer) await(ctx context.Context) error {
+	var again <-chan time.Time
+	if len(c.opening) > 0 {
+		timer := time.NewTimer(time.Until(c.reopenAt))
+		defer timer.Stop()
+		again = timer.C
+	}
+	select {
+	case <-c.fetcher.news:
+	case <-c.changed:
+	case <-again:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.run.Done():
+		return ErrClosed
+	}
+	return nil
 }
 
 // next takes records from what was fetched, leaving paused partitions aside. An error waits until the records that

@@ -35,7 +35,7 @@ func (c *Consumer) advance(ctx context.Context) error {
 		if begin {
 			c.begin(reason)
 		}
-		if !c.unopened {
+		if !c.unopened && (len(c.opening) == 0 || time.Now().Before(c.reopenAt)) {
 			return nil
 		}
 		if err := c.open(ctx); err != nil || !c.unopened {
@@ -78,7 +78,7 @@ func (c *Consumer) apply(assigned map[TopicPartition]struct{}) {
 			c.owned[tp], c.opening[tp] = struct{}{}, struct{}{}
 		}
 	}
-	c.unopened = true
+	c.unopened, c.reopens = true, 0
 	c.logger.Debug("partitions assigned", "assigned", len(assigned), "added", len(c.opening), "given_back", len(gone))
 }
 
@@ -110,25 +110,50 @@ func (c *Consumer) remove(partitions map[TopicPartition]struct{}, tell func([]To
 }
 
 // open looks up where to read the added partitions, and tells the listener. It gives up without an error
-// when the membership changes meanwhile, and with ctx's when ctx ends: the next call goes on.
+// when the membership changes meanwhile, and with ctx's when ctx ends: the next call goes on. Partitions of which that
+// cannot be told now hold back no others: they are asked for again at reopenAt, and stay in opening.
 func (c *Consumer) open(ctx context.Context) error {
-	positions, err := c.startingPositions(ctx, sortedPartitions(c.opening))
+	c.reopenAt = time.Now().Add(c.cfg.Backoff(c.reopens))
+	c.reopens++
+	positions, untold, err := c.startingPositions(ctx, sortedPartitions(c.opening))
 	switch retriable := IsRetriable(err); {
 	case err == nil:
 	case ctx.Err() != nil && (retriable || errors.Is(err, ctx.Err())):
 		return ctx.Err()
 	case retriable:
 		c.logger.Warn("where to begin cannot be looked up yet, trying on", "error", err)
+		if !c.unopened {
+			return nil
+		}
 		return c.pauseOpening(ctx)
 	default:
 		return err
 	}
 	c.fetcher.Add(positions)
 	maps.Copy(c.positions, positions)
-	clear(c.opening)
+	for tp := range positions {
+		delete(c.opening, tp)
+	}
+	c.reportUntold(untold)
+	owed := c.unopened
 	c.unopened = false
-	c.listener.Assigned(positions)
+	if owed || len(positions) > 0 {
+		c.listener.Assigned(positions)
+	}
 	return nil
+}
+
+// reportUntold says of partitions that they cannot be begun with, once for each cause.
+func (c *Consumer) reportUntold(untold map[TopicPartition]error) {
+	text := ""
+	if len(untold) > 0 {
+		first := sortedPartitions(untold)[0]
+		text = fmt.Sprintf("%s-%d: %v", first.Topic, first.Partition, untold[first])
+	}
+	if text != "" && text != c.untold {
+		c.logger.Warn("where to begin cannot be looked up yet for some partitions, trying on", "partitions", len(untold), "error", text)
+	}
+	c.untold = text
 }
 
 // pauseOpening waits a moment before positions are looked up again, or until there is news.
@@ -155,40 +180,39 @@ func (e *NoOffsetError) Error() string {
 	return fmt.Sprintf("the consumer group %s has committed no offset for %s-%d, and auto.offset.reset = none", e.Group, e.Topic, e.Partition)
 }
 
-func (c *Consumer) startingPositions(ctx context.Context, partitions []TopicPartition) (map[TopicPartition]int64, error) {
+// startingPositions looks up where to begin. Partitions of which that cannot be told now are in the second map.
+func (c *Consumer) startingPositions(ctx context.Context, partitions []TopicPartition) (map[TopicPartition]int64, map[TopicPartition]error, error) {
 	if len(partitions) == 0 {
-		return map[TopicPartition]int64{}, nil
+		return map[TopicPartition]int64{}, nil, nil
 	}
 	positions, err := c.conn.CommittedOffsets(ctx, partitions, c.cfg.Consumer.ReadCommitted)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	missing := slices.DeleteFunc(slices.Clone(partitions), func(tp TopicPartition) bool {
 		_, has := positions[tp]
 		return has
 	})
 	if len(missing) == 0 {
-		return positions, nil
+		return positions, nil, nil
 	}
 	spec, ok := c.cfg.Consumer.OffsetReset.spec(time.Now())
 	if !ok {
-		return nil, &NoOffsetError{missing[0], c.group}
+		return nil, nil, &NoOffsetError{missing[0], c.group}
 	}
 	isolation := ReadUncommitted
 	if c.cfg.Consumer.ReadCommitted {
 		isolation = ReadCommitted
 	}
-	found, failed, err := c.admin.ListOffsets(ctx, missing, spec, isolation)
+	found, failed, err := c.admin.CurrentOffsets(ctx, missing, spec, isolation)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	for tp, err := range failed {
-		if !errors.Is(err, ErrUnknownTopicOrPartition) {
-			return nil, err
+	for _, err := range failed {
+		if !IsRetriable(err) {
+			return nil, nil, err
 		}
-		// Deleted since it was assigned: the fetcher finds out when it is back.
-		positions[tp] = spec
 	}
 	maps.Copy(positions, found)
-	return positions, nil
+	return positions, failed, nil
 }

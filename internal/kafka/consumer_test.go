@@ -282,6 +282,32 @@ func TestAMemberBeginsAsAutoOffsetResetSays(t *testing.T) {
 	}
 }
 
+func TestAPartitionWithoutLeaderHoldsBackNoOtherOfAMember(t *testing.T) {
+	c := startCluster(t, localkafka.Options{Topics: map[string]int32{"a": 1, "b": 1}})
+	p := newTestProducer(t, c.Bootstrap())
+	mustSend(t, p, &Record{Topic: "a", Value: []byte("a0")})
+	mustSend(t, p, &Record{Topic: "b", Value: []byte("b0")})
+	const leaderNotAvailable = 5
+	leaderless := c.Fail(localkafka.Fault{API: localkafka.ListOffsets, Code: leaderNotAvailable, Topic: "b", Times: -1})
+	m := startMember(t, c, Subscription{Topics: []string{"a", "b"}}, nil, "retry.backoff.ms", "10", "retry.backoff.max.ms", "100")
+	eventually(t, "the record of the other partition", m.got("a0"))
+	asked := leaderless.Hits()
+	eventually(t, "another question", func() bool { return leaderless.Hits() > asked })
+	mustSend(t, p, &Record{Topic: "a", Value: []byte("a1")})
+	eventually(t, "what came meanwhile", m.got("a0", "a1"))
+	m.do(t, func() {
+		if at, known := m.Position(TopicPartition{"b", 0}); known {
+			t.Errorf("the position of b is %d, want none", at)
+		}
+	})
+
+	leaderless.Undo()
+	eventually(t, "the record of the partition that has a leader again", m.got("a0", "a1", "b0"))
+	if diff := cmp.Diff([]string{"assigned [{a 0}]", "assigned [{b 0}]"}, m.history()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestPausedPartitionsRestAndSeekMovesThem(t *testing.T) {
 	c := startCluster(t, localkafka.Options{Topics: map[string]int32{"a": 2}})
 	p := newTestProducer(t, c.Bootstrap())
