@@ -123,7 +123,8 @@ type StatusStore interface {
 	Start(ctx context.Context) error
 	Stop()
 	Flush(ctx context.Context) error
-	// SetGeneration says in which generation the worker is; retries of older ones end.
+	// SetGeneration says in which generation the worker is; what waits to be written, or to be
+	// removed, of older ones is given up.
 	SetGeneration(generation int)
 
 	PutConnector(connector string, status Status)

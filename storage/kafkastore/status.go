@@ -79,7 +79,11 @@ func (s *StatusStore) repeat(stale *storage.StaleStatusError) {
 	s.mu.Unlock()
 	if ok && mine == stale.Kept {
 		s.journal.logger.Info("A connector's status was overwritten by a late record and is written again", "connector", stale.Connector, "state", string(mine.State))
-		s.put(storage.ConnectorStatusRecord(stale.Connector, &mine), statusWrite{connector: stale.Connector, timeless: true})
+		stands := func() bool {
+			now, ok := s.table.Connector(stale.Connector)
+			return ok && now == mine
+		}
+		s.put(storage.ConnectorStatusRecord(stale.Connector, &mine), statusWrite{connector: stale.Connector, timeless: true, safe: stands})
 	}
 }
 
@@ -141,10 +145,20 @@ func (s *StatusStore) put(record storage.Record, write statusWrite) {
 	}
 }
 
+// asLongAs is for what is written although it may not be safe, over what a group has left that counted other generations.
+// What was safe at first and is so no more has been overtaken by the work's next owner.
+func asLongAs(safe func() bool) func() bool {
+	if safe() {
+		return safe
+	}
+	return nil
+}
+
 // PutConnector implements [storage.StatusStore].
 func (s *StatusStore) PutConnector(connector string, status storage.Status) {
 	s.wrote(connector, &status)
-	s.put(storage.ConnectorStatusRecord(connector, &status), statusWrite{connector: connector, generation: status.Generation})
+	safe := func() bool { return s.table.SafeForConnector(connector, status) }
+	s.put(storage.ConnectorStatusRecord(connector, &status), statusWrite{connector: connector, generation: status.Generation, safe: asLongAs(safe)})
 }
 
 // PutConnectorSafe implements [storage.StatusStore].
@@ -161,12 +175,13 @@ func (s *StatusStore) PutConnectorSafe(connector string, status storage.Status) 
 // RemoveConnector implements [storage.StatusStore].
 func (s *StatusStore) RemoveConnector(connector string) {
 	s.wrote(connector, nil)
-	s.put(storage.ConnectorStatusRecord(connector, nil), statusWrite{connector: connector, timeless: true})
+	s.put(storage.ConnectorStatusRecord(connector, nil), statusWrite{connector: connector})
 }
 
 // PutTask implements [storage.StatusStore].
 func (s *StatusStore) PutTask(task connect.TaskID, status storage.Status) {
-	s.put(storage.TaskStatusRecord(task, &status), statusWrite{connector: task.Connector, generation: status.Generation})
+	safe := func() bool { return s.table.SafeForTask(task, status) }
+	s.put(storage.TaskStatusRecord(task, &status), statusWrite{connector: task.Connector, generation: status.Generation, safe: asLongAs(safe)})
 }
 
 // PutTaskSafe implements [storage.StatusStore].
@@ -179,7 +194,7 @@ func (s *StatusStore) PutTaskSafe(task connect.TaskID, status storage.Status) {
 
 // RemoveTask implements [storage.StatusStore].
 func (s *StatusStore) RemoveTask(task connect.TaskID) {
-	s.put(storage.TaskStatusRecord(task, nil), statusWrite{connector: task.Connector, timeless: true})
+	s.put(storage.TaskStatusRecord(task, nil), statusWrite{connector: task.Connector})
 }
 
 // PutTopic implements [storage.StatusStore].

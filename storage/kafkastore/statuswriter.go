@@ -3,6 +3,7 @@ package kafkastore
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,7 +16,8 @@ import (
 //
 // A retry is given up when (a) a newer write of the same key was made, (b) the key's
 // tombstone was read since, (c) the worker is in another generation by now, or (d) it was
-// a safe write and is safe no more.
+// safe and is so no more. What has not been sent at all is given up by (c) and (d): whoever
+// still has the work writes its status again once the round is settled.
 type statusWriter struct {
 	logger  *slog.Logger
 	send    func(ctx context.Context, record *kafka.Record, done func(kafka.Metadata, error)) error
@@ -38,9 +40,9 @@ type statusWriter struct {
 type statusWrite struct {
 	record     *kafka.Record
 	connector  string      // whose status it is, "" for topics
-	generation int         // of the status
-	timeless   bool        // without a generation: removals and topics
-	safe       func() bool // nil: not a safe write
+	generation int         // of the status, or in which it is removed
+	timeless   bool        // without a generation: topics and repetitions
+	safe       func() bool // nil: written whatever there is
 	obsolete   bool        // (b)
 	attempts   int
 	due        time.Time
@@ -57,7 +59,11 @@ func (w *statusWriter) put(write *statusWrite) {
 	if w.stopped {
 		return
 	}
-	if !write.timeless {
+	switch {
+	case write.timeless:
+	case write.record.Value == nil:
+		write.generation = w.generation
+	default:
 		w.generation = write.generation
 	}
 	w.latest[string(write.record.Key)] = write
@@ -77,6 +83,13 @@ func (w *statusWriter) setGeneration(generation int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.generation = generation
+	w.queue = slices.DeleteFunc(w.queue, func(write *statusWrite) bool {
+		ended := !write.timeless && write.generation != generation
+		if ended {
+			w.settle(write)
+		}
+		return ended
+	})
 }
 
 // tombstoneRead marks what was overtaken by the removal of its key or of its connector.
@@ -117,11 +130,14 @@ func (w *statusWriter) run(ctx context.Context) {
 func (w *statusWriter) next(now time.Time) (*statusWrite, time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.queue) > 0 {
+	for len(w.queue) > 0 {
 		write := w.queue[0]
 		w.queue[0] = nil
 		w.queue = w.queue[1:]
-		return write, 0
+		if write.safe == nil || write.safe() {
+			return write, 0
+		}
+		w.settle(write)
 	}
 	var wait time.Duration
 	for i := 0; i < len(w.retries); {

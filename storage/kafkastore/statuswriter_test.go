@@ -23,12 +23,19 @@ var errAway = &kafka.ConnectionError{Addr: "broker:9092", Reason: "refuses conne
 // answers, the last one for ever, and writes down what it acknowledged.
 type broker struct {
 	mu      sync.Mutex
+	gate    chan struct{} // nil, or open while it is busy
 	answers []error
 	tries   int
 	log     []string
 }
 
 func (b *broker) send(_ context.Context, record *kafka.Record, done func(kafka.Metadata, error)) error {
+	b.mu.Lock()
+	gate := b.gate
+	b.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
 	b.mu.Lock()
 	err := b.answers[min(b.tries, len(b.answers)-1)]
 	b.tries++
@@ -38,6 +45,14 @@ func (b *broker) send(_ context.Context, record *kafka.Record, done func(kafka.M
 	b.mu.Unlock()
 	done(kafka.Metadata{}, err)
 	return nil
+}
+
+// busy holds up the next tries until the function it returns is called.
+func (b *broker) busy() (free func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.gate = make(chan struct{})
+	return func() { close(b.gate) }
 }
 
 func (b *broker) becomes(answers ...error) {
@@ -119,7 +134,24 @@ func TestRetriesEndWithWhatTheyTell(t *testing.T) {
 	}
 }
 
-func TestTopicsAndRemovalsOutliveGenerations(t *testing.T) {
+func TestWhatIsQueuedIsGivenUpWithItsGeneration(t *testing.T) {
+	withWriter(t, func(t *testing.T, w *statusWriter, b *broker, put func(string, string, statusWrite)) {
+		free := b.busy()
+		put("first", "7", statusWrite{generation: 7}) // under way
+		synctest.Wait()
+		put("status", "7", statusWrite{generation: 7})
+		put("topic", "1", statusWrite{timeless: true})
+		put("unsafe", "8", statusWrite{generation: 8, safe: func() bool { return false }})
+		put("status", "8", statusWrite{generation: 8})
+		w.setGeneration(8)
+		free()
+		if err := w.flush(t.Context()); err != nil || b.wrote() != "first=7 topic=1 status=8" {
+			t.Errorf("flush %v, wrote %q", err, b.wrote())
+		}
+	})
+}
+
+func TestTopicsOutliveGenerations(t *testing.T) {
 	withWriter(t, func(t *testing.T, w *statusWriter, b *broker, put func(string, string, statusWrite)) {
 		b.becomes(errAway)
 		put("topic", "1", statusWrite{timeless: true})
