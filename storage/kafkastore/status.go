@@ -18,7 +18,7 @@ type StatusStore struct {
 	table   storage.StatusTable
 
 	mu     sync.Mutex
-	mine   map[string]storage.Status // what this store last wrote of connectors that run here
+	mine   map[string]storage.Status // what this store last wrote of connectors that run here, by the record's key
 	writer *statusWriter             // nil before Start
 	cancel context.CancelFunc
 	ended  chan struct{} // closed when the writer's goroutine has
@@ -66,8 +66,20 @@ func (s *StatusStore) apply(record kafka.Record) {
 	} else if err != nil {
 		s.journal.logger.Warn("Status topic: "+err.Error(), "partition", record.Partition, "offset", record.Offset)
 	}
-	if writer := s.current(); record.Value == nil && writer != nil {
-		writer.tombstoneRead(string(record.Key))
+	if record.Value == nil {
+		s.tombstoneRead(string(record.Key))
+	}
+}
+
+// tombstoneRead gives up what is to be written, and forgets what was, of what has been removed. A connector that was
+// deleted before it could start again has RESTARTING as its last word.
+func (s *StatusStore) tombstoneRead(key string) {
+	s.mu.Lock()
+	delete(s.mine, key)
+	writer := s.writer
+	s.mu.Unlock()
+	if writer != nil {
+		writer.tombstoneRead(key)
 	}
 }
 
@@ -75,7 +87,7 @@ func (s *StatusStore) apply(record kafka.Record) {
 // readers take the last record, whatever its generation.
 func (s *StatusStore) repeat(stale *storage.StaleStatusError) {
 	s.mu.Lock()
-	mine, ok := s.mine[stale.Connector]
+	mine, ok := s.mine[connectorKey(stale.Connector)]
 	s.mu.Unlock()
 	if ok && mine == stale.Kept {
 		s.journal.logger.Info("A connector's status was overwritten by a late record and is written again", "connector", stale.Connector, "state", string(mine.State))
@@ -93,10 +105,14 @@ func (s *StatusStore) wrote(connector string, status *storage.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if status == nil || status.State == storage.StateUnassigned {
-		delete(s.mine, connector)
+		delete(s.mine, connectorKey(connector))
 		return
 	}
-	s.mine[connector] = *status
+	s.mine[connectorKey(connector)] = *status
+}
+
+func connectorKey(connector string) string {
+	return string(storage.ConnectorStatusRecord(connector, nil).Key)
 }
 
 func (s *StatusStore) current() *statusWriter {

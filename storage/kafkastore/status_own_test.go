@@ -118,3 +118,21 @@ func TestWhatAWorkerHasWrittenOfConnectorsThatItLostIsForgotten(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatAWorkerHasWrittenOfADeletedConnectorIsForgotten(t *testing.T) {
+	withStore(t, func(t *testing.T, s *StatusStore, _ *broker, read func(storage.Record)) {
+		for _, connector := range []string{"deleted", "kept"} {
+			// It was deleted before it was started again: nothing more is written of it here.
+			restarting := &storage.Status{State: storage.StateRestarting, WorkerID: "a", Generation: 1}
+			s.PutConnector(connector, *restarting)
+			read(storage.ConnectorStatusRecord(connector, restarting))
+		}
+		read(storage.ConnectorStatusRecord("deleted", nil))
+		if len(s.mine) != 1 {
+			t.Errorf("it remembers %v", s.mine)
+		}
+		if err := s.Flush(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"tributary/internal/kafka"
-	"tributary/storage"
 )
 
 // statusWriter writes statuses in the background: each is sent in its turn, and one that
@@ -97,7 +96,7 @@ func (w *statusWriter) tombstoneRead(key string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for k, write := range w.latest {
-		if k == key || write.connector != "" && string(storage.ConnectorStatusRecord(write.connector, nil).Key) == key {
+		if k == key || write.connector != "" && connectorKey(write.connector) == key {
 			write.obsolete = true
 		}
 	}
