@@ -96,3 +96,7 @@ type ErrorMessage struct {
 	ErrorCode int    `json:"error_code"`
 	Message   string `json:"message"`
 }
+
+// ForwardFailed is what the message begins with, as Java's does, of a worker that sent a request on to another one, such as
+// the leader, and could not reach it.
+const ForwardFailed = "IO Error trying to forward REST request: "

@@ -133,5 +133,5 @@ func forwardError(err error) error {
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	return refuse(http.StatusInternalServerError, "IO Error trying to forward REST request: "+err.Error())
+	return refuse(http.StatusInternalServerError, api.ForwardFailed+err.Error())
 }

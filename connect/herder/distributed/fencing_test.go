@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,6 +118,41 @@ func TestFollowersAskTheLeaderToFence(t *testing.T) {
 		if owners[connect.TaskID{Connector: "s", Task: 0}] == "" || len(owners) != 5 {
 			t.Errorf("running: %v", owners)
 		}
+	})
+}
+
+func TestFencingWaitsForALeaderThatDoesNotKnowYetThatItLeads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		c.start("a", exactlyOnceWorker(t, c, nil))
+		c.start("b", exactlyOnceWorker(t, c, nil))
+		var asked atomic.Int32
+		for _, h := range c.herders {
+			h.opts.HTTP = &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+				if !strings.HasSuffix(req.URL.Path, "/fence") || asked.Add(1) > 2 {
+					return c.RoundTrip(req)
+				}
+				answer := httptest.NewRecorder()
+				answer.WriteHeader(http.StatusInternalServerError)
+				_, _ = answer.WriteString(`{"error_code":500,"message":"IO Error trying to forward REST request: dial tcp 127.0.0.1:8083: connect: connection refused"}`)
+				return answer.Result(), nil
+			})}
+		}
+		c.put(t.Context(), "s", config("name", "s", "connector.class", "Plain", "n", "4", "v", "1"))
+		time.Sleep(time.Minute) // what was told to wait has tried again
+		status, err := c.leader().ConnectorStatus(t.Context(), "s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, task := range status.Tasks {
+			if task.State != "RUNNING" {
+				t.Errorf("task %d is %s: %s", task.ID, task.State, task.Trace)
+			}
+		}
+		if asked.Load() < 3 || len(status.Tasks) != 4 {
+			t.Errorf("%d requests were made to fence, for %d tasks", asked.Load(), len(status.Tasks))
+		}
+		expectRecord(t, c.herders["a"], "s", 4)
 	})
 }
 

@@ -63,7 +63,9 @@ func (h *Herder) ask(ctx context.Context, round roundView, workerURL, method, pa
 		h.sealless.add(workerURL, round.Generation)
 		return h.ask(ctx, round, workerURL, method, path, body)
 	}
-	if resp.StatusCode == http.StatusConflict || resp.StatusCode == http.StatusForbidden {
+	// Whoever sent it on to a worker that is gone has yet to learn of the round in which it leads itself.
+	stale := resp.StatusCode == http.StatusInternalServerError && strings.HasPrefix(message.Message, api.ForwardFailed)
+	if resp.StatusCode == http.StatusConflict || resp.StatusCode == http.StatusForbidden || stale {
 		return nil, &herder.RebalanceError{Message: message.Message}
 	}
 	return nil, fmt.Errorf("the worker at %s answered %d: %s", base.Redacted(), resp.StatusCode, message.Message)
